@@ -159,6 +159,38 @@ async def test_a_cut_connection_is_unavailable():
     assert isinstance(await posted(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{"), Unavailable)
 
 
+@pytest.mark.parametrize("rest", ["cut", "missing", "encoded otherwise"])
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (302, Redirected(302, "https://x/")),
+        (401, Unauthorized(401)),
+        (404, NotFound("/api/v1/agent/metrics")),
+        (413, TooLarge()),
+        (422, Rejected(422, "no reason given")),
+        (503, Unavailable("status 503: an empty body", 503, 7.0)),
+    ],
+)
+async def test_what_a_status_says_holds_without_the_whole_of_its_body(status, outcome, rest):
+    """A server that refuses a large request hangs up on what is still on its way, and its own answer may break off at that."""
+    told = answer(status, b"no" if rest == "encoded otherwise" else b"", Location="https://x/", Retry_After="7")
+    if rest == "encoded otherwise":
+        told = told.replace(b"Content-Length", b"Content-Encoding: gzip\r\nContent-Length")
+    else:
+        told = told.replace(b"Content-Length: 0", b"Content-Length: 9" + (b"\r\nConnection: close" if rest == "cut" else b""))
+    assert await posted(told, read_timeout_s=0.05) == outcome
+
+
+async def test_what_was_received_of_a_body_is_shown():
+    told = answer(422, b"value: not finite").replace(b"Content-Length: 17", b"Content-Length: 90\r\nConnection: close")
+    assert await posted(told) == Rejected(422, "value: not finite")
+
+
+async def test_an_answer_that_began_is_not_of_a_port_that_expects_tls():
+    outcome = await posted(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{")
+    assert "https" not in outcome.reason
+
+
 async def test_an_answer_that_is_not_http_is_unavailable():
     assert isinstance(await posted(b"220 mail.example.net ESMTP Connection: close\r\n\r\n"), Unavailable)
 
@@ -262,7 +294,8 @@ async def test_a_body_without_end_does_not_fill_memory(monkeypatch, bomb):
 
 
 async def test_a_body_that_is_not_encoded_as_it_says_is_unavailable():
-    assert isinstance(await posted(answer(200, b"plain", Content_Encoding="gzip")), Unavailable)
+    outcome = await posted(answer(200, b"plain", Content_Encoding="gzip"))
+    assert outcome == Unavailable("the answer's body is not encoded as its Content-Encoding says")
 
 
 async def test_a_token_that_the_server_echoes_is_not_passed_on():

@@ -189,6 +189,14 @@ async def test_a_long_answer_is_cut_and_an_answer_that_is_cut_is_not_one():
     assert outcome.status is None
 
 
+async def test_what_a_status_says_holds_without_the_whole_of_its_body():
+    told = answer(503, b"busy", Retry_After="7").replace(b"Content-Length: 4", b"Content-Length: 9\r\nConnection: close")
+    outcome = await sent(ScriptedServer([told]))
+    assert isinstance(outcome, Unavailable)
+    assert (outcome.status, outcome.retry_after_s) == (503, 7.0)
+    assert outcome.reason.endswith("busy")
+
+
 @pytest.mark.parametrize("end", [b" dropped=7", b""])
 async def test_a_partial_write_is_recognized_however_long_its_text_is(end):
     """What is dropped stands at the end, behind the lines that could not be read; the log has the beginning."""

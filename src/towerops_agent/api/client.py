@@ -267,6 +267,7 @@ class ApiClient:
         """
         sent = self.now()
         headers = headers | {"Authorization": f"Bearer {self._token.token.reveal()}"} | self.expiries.headers(sent.timestamp())
+        response, received, whole, ahead = None, bytearray(), False, None
         try:
             async with self._connections() as http, asyncio.timeout(within_s):
                 request = http.build_request(method, self._url(path), headers=headers, content=body)
@@ -274,19 +275,22 @@ class ApiClient:
                 self.expiries.seen(response)
                 ahead = ahead_s(http_date(response.headers.get("Date")), sent, self.now())
                 try:
-                    received = bytearray()
                     take = received.extend if intake is None or response.status_code != 200 else intake.write
                     whole = await _read(response, most_octets, take)
                 finally:
                     await response.aclose()
-        except TimeoutError:
-            return Unavailable(f"no complete answer within {within_s:g} s", timed_out=True)
         except (httpx2.RequestError, OSError) as error:
-            timed_out = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
-            return Unavailable(
-                self._cleaned(no_answer(error, self._base_url, self._timeout, "in TOWEROPS_API_URL")), timed_out=timed_out
-            )
+            if response is None or response.is_success:  # another status says what to do, whatever becomes of its body
+                return self._unavailable(error, within_s, began=response is not None)
         return _Answer(response.status_code, response.headers, bytes(received), whole, ahead)
+
+    def _unavailable(self, error: Exception, within_s: float, *, began: bool) -> Unavailable:
+        """The outcome of a request without a complete answer. `began`: there was the beginning of one."""
+        if isinstance(error, TimeoutError):
+            return Unavailable(f"no complete answer within {within_s:g} s", timed_out=True)
+        timed_out = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
+        reason = no_answer(error, self._base_url, self._timeout, "in TOWEROPS_API_URL", began=began)
+        return Unavailable(self._cleaned(reason), timed_out=timed_out)
 
     def _failure(self, answer: _Answer, path: str) -> Failure:
         """The outcome of an answer that is not a success."""
@@ -338,10 +342,11 @@ def new_http(url: str, context: ssl.SSLContext, timeout: httpx2.Timeout, headers
         raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
 
 
-def no_answer(error: Exception, url: str, timeout: httpx2.Timeout, whose: str) -> str:
+def no_answer(error: Exception, url: str, timeout: httpx2.Timeout, whose: str, *, began: bool = False) -> str:
     """Why there was no answer from `url`: the cause that the operator can act on, not the layers above it.
 
-    `whose`: how a message calls the host name of the URL. A proxy's words may be in it.
+    `whose`: how a message calls the host name of the URL. `began`: there was the beginning of an answer. A proxy's words may be
+    in it.
     """
     proxy = proxy_of(url)
     to_whom = f" to the proxy {proxy}" if proxy else ""
@@ -352,6 +357,8 @@ def no_answer(error: Exception, url: str, timeout: httpx2.Timeout, whose: str) -
             return f"no answer within {timeout.read:g} s"
         case httpx2.WriteTimeout():
             return f"the server accepted no octet for {timeout.write:g} s"
+        case httpx2.DecodingError():
+            return "the answer's body is not encoded as its Content-Encoding says"
         case httpx2.ProxyError():
             return f"the proxy {proxy or 'of the environment'} refused: {error}"
     for cause in _causes(error):
@@ -363,7 +370,7 @@ def no_answer(error: Exception, url: str, timeout: httpx2.Timeout, whose: str) -
                 return f"the host name {name} was not found: {cause.strerror}"
             case OSError(errno=int(number)):
                 return f"no connection{to_whom}: {os.strerror(number)}"
-    is_cut = url.startswith("http://") and isinstance(error, httpx2.RemoteProtocolError)
+    is_cut = not began and url.startswith("http://") and isinstance(error, httpx2.RemoteProtocolError)
     hint = ": does this port expect https://?" if is_cut else ""
     return f"{str(error) or 'the connection broke'} ({type(error).__name__}){hint}"
 

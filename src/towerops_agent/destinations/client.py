@@ -106,27 +106,21 @@ class DestinationClient:
         http = await self._current()
         sent = self._now()
         request = http.build_request("POST", self._destination.url, content=body, headers=self.expiries.headers(sent.timestamp()))
+        response, received = None, bytearray()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 response = await http.send(request, stream=True, auth=None)
                 self.expiries.seen(response)
                 try:
-                    received = bytearray()
                     async for chunk in response.aiter_bytes():
                         received += chunk
                         if len(received) > MOST_ANSWER_OCTETS:
                             break
                 finally:
                     await response.aclose()
-        except TimeoutError:
-            return Unavailable(f"no complete answer within {ANSWER_WITHIN_S:g} s", timed_out=True)
         except (httpx2.RequestError, OSError) as error:
-            timed_out = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
-            return Unavailable(
-                in_keys(self._cleaned(no_answer(error, self._destination.url, self._timeout, "of the destination"))),
-                timed_out=timed_out,
-                not_sent=isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError),
-            )
+            if response is None or response.is_success:  # another status says what to do, whatever becomes of its body
+                return self._unavailable(error, began=response is not None)
         date = http_date(response.headers.get("Date"))
         ahead = ahead_s(date, sent, self._now())
         self.ahead_s = self.ahead_s if ahead is None else ahead
@@ -139,6 +133,17 @@ class DestinationClient:
         )
         reason = self._line(outcome.reason) if isinstance(outcome, PartlyTaken) else outcome.reason  # OTLP's is one of octets
         return replace(outcome, reason=_cut(reason))
+
+    def _unavailable(self, error: Exception, *, began: bool) -> Unavailable:
+        """The outcome of a request without a complete answer. `began`: there was the beginning of one."""
+        if isinstance(error, TimeoutError):
+            return Unavailable(f"no complete answer within {ANSWER_WITHIN_S:g} s", timed_out=True)
+        reason = no_answer(error, self._destination.url, self._timeout, "of the destination", began=began)
+        return Unavailable(
+            in_keys(self._cleaned(reason)),
+            timed_out=isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout),
+            not_sent=isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError),
+        )
 
     def _cleaned(self, text: str) -> str:
         """`text` in one printable line of at most 300 characters, without the credentials that a receiver may echo."""
