@@ -4,19 +4,16 @@ from collections.abc import Mapping
 
 import pytest
 
+from support.discovered import ENTERPRISES, PROFILES, discovered, found, readings
 from support.mib import FewValues
 from support.recordings import explore
-from towerops_agent.discovery.course.findings import Discovery, FoundSensor
-from towerops_agent.discovery.library import load_profiles
+from towerops_agent.discovery.course.findings import FoundSensor
 from towerops_agent.discovery.report.trial import trial_lines
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import is_within, parse_oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
-from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, Value, Version
-
-PROFILES = list(load_profiles().profiles.values())
-ENTERPRISES = "1.3.6.1.4.1"
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, Version
 
 SFP = f"{ENTERPRISES}.14988.1.1.19.1.1"
 EMS = f"{ENTERPRISES}.318.1.1.10.3"
@@ -26,22 +23,6 @@ COMWARE = f"{ENTERPRISES}.25506.2.6.1.1.1.1"
 ENTITY = "1.3.6.1.2.1.99.1.1.1"
 NAMES = "1.3.6.1.2.1.47.1.1.1.1.7"
 UPS = "1.3.6.1.2.1.33.1"
-
-
-def discovered(object_id: str, values: Mapping[str, int | str | tuple[int, Value]]) -> Discovery:
-    device = FewValues(values, f"{ENTERPRISES}.{object_id}")
-    discovery = explore(lambda request: device.answer(request, Version.V2C), PROFILES, Version.V2C)
-    assert discovery.broken == ""
-    return discovery
-
-
-def found(object_id: str, values: Mapping[str, int | str | tuple[int, Value]]) -> dict[str, FoundSensor]:
-    """The sensors of a device with these values, by name."""
-    return {sensor.name: sensor for sensor in discovered(object_id, values).sensors}
-
-
-def readings(sensors: Mapping[str, FoundSensor], kind: str) -> dict[str, tuple[float, str]]:
-    return {name: (sensor.value / sensor.divisor, sensor.unit) for name, sensor in sensors.items() if kind in name}
 
 
 def test_a_cage_without_a_module_delivers_nothing_until_one_is_there():
