@@ -247,7 +247,12 @@ class Discard(_Word):
 class Skip(_Word):
     """Why a poll was not made, or not at its time."""
 
-    LATE = "late", Fault.AGENT, "more than 10 s late", "the machine is too slow for its devices, or was suspended"
+    LATE = (
+        "late",
+        Fault.AGENT,
+        "late by a tenth of its interval, or by 10 s",
+        "the machine is too slow for its devices, or was suspended",
+    )
     STILL_RUNNING = "still_running", Fault.DEVICE, "the poll before had not ended", _SLOW_HINT
     MANY_SLOW = "many_slow", Fault.DEVICE, "1,000 other devices that take over 5 s were under way", _SLOW_HINT
     NO_MEMORY = "no_memory", Fault.AGENT, "the agent had no memory for it", "give the agent more memory, or fewer devices"

@@ -107,6 +107,8 @@ class Fleet:
         self._late = False  # whether a poll was late since the last look at the load
         self._lags: list[float] = []  # how late timers were since then
         self._without_memory = Repeats()
+        self._too_late = Repeats()
+        self._skipped = 0  # polls that came too late and are in no log line yet
         self.timetable = Timetable()
         """Which device is due when."""
         self.ownership: Ownership = Everything()
@@ -309,6 +311,7 @@ class Fleet:
             self._late |= due.late_s >= LATE_S
             if due.missed:
                 self._counters.add(Count.POLLS_SKIPPED, Skip.LATE, due.missed)
+                self._skipped += due.missed
             if due.skipped:
                 continue
             if due.key in self._slots or due.key in self._lent:
@@ -336,6 +339,11 @@ class Fleet:
         if begins:
             rate = round(self._throttle.rate)
             log.warning("more polls are due than the agent can deliver, late ones are skipped", polls_a_second=rate)
+        if self._throttle.rate < math.inf:
+            self._skipped = 0  # the line above has said so
+        elif self._skipped and self._too_late.due(int(now * 1e6)) is not None:
+            log.warning("polls are skipped, as they would start too late", polls=self._skipped)
+            self._skipped = 0
 
     def _note_lag(self, due_at: float) -> None:
         self._lags.append(asyncio.get_running_loop().time() - due_at)

@@ -154,6 +154,20 @@ def test_dead_devices_delay_no_other():
     assert max(client.asked[f"192.0.2.{n}"] for n in range(0, 200, 10)) <= 6 + 20
 
 
+def test_polls_that_come_too_late_are_in_the_log_once_a_minute_with_their_number():
+    """As of a machine that stood still, or whose CPU others use: nothing else says why there are holes in the charts."""
+    bench = Bench(FakePoller(), 50)
+
+    def stand_still():
+        asyncio.get_running_loop().now += 150
+
+    logs = bench.run(1200, {120: stand_still, 280: stand_still, 800: stand_still})
+    lines = [line for line in logs if line["event"] == "polls are skipped, as they would start too late"]
+    assert {line["log_level"] for line in lines} == {"warning"}
+    assert len(lines) == 3
+    assert sum(line["polls"] for line in lines) == bench.counters.get(Count.POLLS_SKIPPED, "late") > 200
+
+
 def test_no_more_polls_run_at_once_than_allowed_and_what_comes_too_late_is_skipped_and_counted():
     """Room for 3 polls of 4 s is room for 45 a minute: of 60 devices, some are skipped each minute, and nothing piles up."""
     poller = FakePoller(takes_s=4.0)
