@@ -25,20 +25,21 @@ from towerops_agent import clocks
 from towerops_agent.api.client import Expiries
 from towerops_agent.api.wire.outcomes import Accepted, Availability, Certificate, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, Lane
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.pace import SLOW_S as TOOK_LONG_S
-from towerops_agent.delivery.course.pace import TRIES, BatchSize, took_long
+from towerops_agent.delivery.course.pace import BatchSize, took_long
 from towerops_agent.delivery.course.parcel import metrics_of
-from towerops_agent.delivery.course.verdicts import backoff_s, may_be_the_batch
-from towerops_agent.destinations.course.fit import Candidate, fit_of
+from towerops_agent.delivery.course.verdicts import backoff_s
+from towerops_agent.destinations.blame import Blame, Culprit
+from towerops_agent.destinations.course.fit import Candidate
 from towerops_agent.destinations.doubt import Doubt, settle
 from towerops_agent.destinations.heads import Heads
 from towerops_agent.destinations.kinds import KINDS, ReceiverKind
 from towerops_agent.destinations.lateness import Lateness
 from towerops_agent.destinations.losses import Losses
-from towerops_agent.destinations.others import MOST_DEVICES, WITHIN_US, AskedInVain, first_of_each, oldest_of_others
-from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome, is_about_itself
+from towerops_agent.destinations.receiver import Receiver
+from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.destinations.wire.samples import Part
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.reasons import Loss
@@ -61,12 +62,6 @@ AHEAD_S: Final = 300.0
 
 CLOCK_SET_S: Final = 60.0
 """If this machine's clock has moved so much more or less than time has passed, it was set: what is known of it is void."""
-
-MOST_REFUSED: Final = 20
-"""So many single metrics refused in a row, with nothing accepted between: the receiver is failing, unless it takes others."""
-
-MOST_FAILED: Final = TRIES * TRIES
-"""So often a receiver fails at a single metric, while it takes others, until that is kept aside."""
 
 log = structlog.get_logger()
 
@@ -121,6 +116,7 @@ class RemoteCourier:
         self._kind: ReceiverKind = KINDS[REMOTE_WRITE]
         self._opened: Destination | None = None  # the last one
         self._lateness = Lateness(self._kind)  # of that
+        self._blame = Blame(buffer, heads)
         self._size = BatchSize()
         self._client: WriteClient | None = None  # of `run`
         self._asked_time_at: float | None = None  # `_clock_s` when its time was asked; None: not yet
@@ -134,11 +130,6 @@ class RemoteCourier:
         self._looks = 0  # for labels
         self._unlabelled: set[int] = set()  # by hash, layouts of a backlog whose labels did not come
         self._doubt = Doubt(buffer, line, counters)
-        self._refused = 0  # single metrics, in a row
-        self._stumbles = False  # whether the receiver has taken others while it failed at a batch
-        self._blamed = 0  # the id of the last such batch
-        self._failed = 0  # how often it has failed since, one time after the other
-        self._asked = AskedInVain()
         self._losses = Losses(line, counters, now_us)
 
     @property
@@ -218,8 +209,7 @@ class RemoteCourier:
         self._asked_time_at = None
         if destination != self._opened:
             self._opened, self._lateness, self._size = destination, Lateness(self._kind), BatchSize()
-            self._stumbles, self._blamed = False, 0
-            self._asked.forget()
+            self._blame = Blame(self._buffer, self._heads)
         return self._new_client(destination)
 
     async def _serve(self) -> None:
@@ -311,7 +301,7 @@ class RemoteCourier:
             if not isinstance(outcome, Accepted | Rejected):  # refused: for having no values, and it has said its time
                 return self._wait(outcome)
             if isinstance(outcome, Rejected) and not self._kind.refuses_nothing:
-                self._refused = MOST_REFUSED  # it may refuse all: nothing is kept aside before it has accepted something
+                self._blame.distrust()
             self._asked_time_at = clock_s
         lacking = {hash(poll.layout) for poll in polls if poll.poll.layout not in heads}
         if lacking and self._heads.is_learning:
@@ -321,7 +311,9 @@ class RemoteCourier:
             return 1.0
         self._looks = 0
         self._unlabelled |= lacking
-        fit, lost = fit_of(polls, heads, self._latest_us(client), self._lateness.known.covers)
+        latest_us = self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
+        receiver = Receiver(destination, partial(self._send, client), latest_us, self._lateness.known.covers)
+        fit, lost = receiver.fit(polls, heads)
         if lost.get(Loss.TIME_AHEAD) and (client.ahead_s or 0.0) > AHEAD_S:
             self._asked_time_at = inf  # either clock may be right by then
             wrong = f"this machine's clock is {client.ahead_s:.0f} s ahead of the destination's: set it"
@@ -334,26 +326,26 @@ class RemoteCourier:
         packed = self._kind.pack(parts)
         doubtful = self._doubt.sends(batch)
         sent_s = self._monotonic_s()
-        outcome = await self._send(client, packed.body)
+        outcome = await receiver.send(packed.body)
         took_s = self._monotonic_s() - sent_s
         self._learn_size(metrics, outcome, took_s)
-        may_be_it = _may_be_what_was_sent(outcome) and not took_long(outcome, took_s)
-        fails = may_be_it and (self._stumbles or self._attempts >= TRIES - 1)
+        suspected = self._blame.suspects(batch, outcome, took_s, self._attempts)
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
-            behind = [
-                await self._parts_now(client, destination, one)
-                async for one in self._doubt.behind(batch, self._most(destination))
-            ]
-            outcome = await settle(
-                partial(self._send, client), self._kind, self._lateness, fit, [parts for parts in behind if parts], outcome
-            )
+            behind = [await self._parts_now(receiver, one) async for one in self._doubt.behind(batch, self._most(destination))]
+            outcome = await settle(receiver.send, self._kind, self._lateness, fit, [parts for parts in behind if parts], outcome)
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
+        culprit = Culprit.RECEIVER
+        if suspected:
+            culprit = await self._blame.culprit(receiver, batch, fit)
         wait_s = None
-        if not fails and self._blamed == batch.id:
-            self._blamed = 0
-        if not (fails and isinstance(outcome, Unavailable) and await self._is_at_fault(client, batch, fit, outcome, doubtful)):
-            wait_s = await self._follow(client, batch, fit, lost, outcome)
+        match culprit, outcome:
+            case Culprit.BATCH, Unavailable():
+                await self._doubt.split_blamed(batch, outcome, before=doubtful)
+            case Culprit.METRIC, Unavailable():
+                await self._keep_aside(batch, fit[0], outcome.status, outcome.reason)
+            case Culprit.RECEIVER, _:
+                wait_s = await self._follow(receiver, batch, fit, lost, outcome)
         self._doubt.answered(batch, outcome, before=doubtful)
         return wait_s
 
@@ -375,13 +367,13 @@ class RemoteCourier:
             case Unavailable() if took_long(outcome, took_s):
                 self._size.unanswered(metrics)
 
-    async def _parts_now(self, client: WriteClient, destination: Destination, batch: Batch) -> list[Part]:
+    async def _parts_now(self, receiver: Receiver, batch: Batch) -> list[Part]:
         """The samples of a batch that can be sent now."""
-        fit, _ = fit_of(*await self._heads.read(batch, destination), self._latest_us(client), self._lateness.known.covers)
+        fit, _ = receiver.fit(*await self._heads.read(batch, receiver.destination))
         return [one.part for one in fit]
 
     async def _follow(
-        self, client: WriteClient, batch: Batch, fit: Sequence[Candidate], lost: Counter[Loss], outcome: WriteOutcome
+        self, receiver: Receiver, batch: Batch, fit: Sequence[Candidate], lost: Counter[Loss], outcome: WriteOutcome
     ) -> float | None:
         """What follows from the outcome of a batch, of which the polls `fit` were sent."""
         match outcome:
@@ -396,7 +388,7 @@ class RemoteCourier:
                 return None
             case TooLate():
                 self._works()
-                learned = await self._lateness.learn(partial(self._send, client), batch.id, fit, outcome, self._now_us())
+                learned = await self._lateness.learn(receiver.send, batch.id, fit, outcome, self._now_us())
                 if not isinstance(learned, bool):
                     return self._wait(learned)
                 if not learned:
@@ -405,37 +397,11 @@ class RemoteCourier:
             case TooLarge() | Rejected() if batch.metric_count > 1:
                 await self._doubt.split(batch)
                 return None
-            case TooLarge() | Rejected() if self._refused < MOST_REFUSED or await self._takes_others(client, batch, fit):
-                self._refused += 1
+            case TooLarge() | Rejected() if await self._blame.may_keep_aside(receiver, batch, fit):
                 await self._keep_aside(batch, fit[0], outcome.status, f"status {outcome.status}: {outcome.reason}")
                 return None
         self._counters.add(Count.BATCHES, "retried")
         return self._wait(outcome)
-
-    async def _is_at_fault(
-        self, client: WriteClient, batch: Batch, fit: Sequence[Candidate], outcome: Unavailable, doubtful: bool
-    ) -> bool:
-        """Whether the receiver fails at this batch, and takes others: it is halved, or kept aside, or sent once more at once.
-
-        A single metric is kept aside if it has failed MOST_FAILED times since, and the receiver took another poll before each
-        TRIES of them: it may have begun to fail at everything just then, and one of several servers behind a proxy may.
-        """
-        if self._blamed != batch.id:
-            self._blamed, self._failed = batch.id, 0
-        elif batch.metric_count > 1:
-            await self._doubt.split_blamed(batch, outcome, before=doubtful)
-            return True
-        else:
-            self._failed += 1
-            if self._failed == MOST_FAILED:
-                await self._keep_aside(batch, fit[0], outcome.status, outcome.reason)
-                return True
-            if self._failed % TRIES:
-                return True
-        self._stumbles = await self._takes_others(client, batch, fit)
-        if not self._stumbles:
-            self._blamed = 0
-        return self._stumbles
 
     async def _keep_aside(self, batch: Batch, one: Candidate, status: int | None, reason: str) -> None:
         """The batch is a single metric, which the receiver does not take."""
@@ -443,43 +409,6 @@ class RemoteCourier:
         (metric,) = metrics_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric) or (None,)
         await self._buffer.refuse(batch, msgspec.json.encode(metric), reason)
         self._losses.refused(status, reason)
-
-    async def _takes_others(self, client: WriteClient, batch: Batch, fit: Sequence[Candidate]) -> bool:
-        """Whether the receiver accepts a poll by itself: what it does not accept is so for what it is.
-
-        The first one of a device of the batch, if that has several; else one of another device. Each attempt asks about devices
-        that earlier ones have not asked about in vain, until none is left; then about all again.
-        """
-        firsts = first_of_each(fit) if len(fit) > 1 else []
-        in_time = [one for one in firsts if one.time_us <= firsts[0].time_us + WITHIN_US]
-        for one in in_time[:MOST_DEVICES]:
-            outcome = await self._send(client, self._kind.pack([one.part]).body)
-            if isinstance(outcome, Accepted):
-                return True
-            if isinstance(outcome, Misconfigured | Unavailable) and not _may_be_what_was_sent(outcome):
-                return False
-        if len(firsts) > 1:  # what is behind the batch would make these devices' polls too late
-            return False
-        refused, destination = fit[0], self._opened
-        assert destination is not None  # noqa: S101 -- its client is open
-        latest_us = self._latest_us(client)
-
-        def fitting(polls: list[StoredPoll], heads: dict[int, list[bytes]]) -> list[Candidate]:
-            return fit_of(polls, heads, latest_us, self._lateness.known.covers)[0]
-
-        async for one in oldest_of_others(self._buffer, self._heads, destination, batch, refused, self._asked, fitting):
-            outcome = await self._send(client, self._kind.pack([one.part]).body)
-            if isinstance(outcome, Accepted):
-                self._refused = 0
-                return True
-            if isinstance(outcome, Misconfigured | Unavailable):
-                return False
-            self._asked.devices.add(one.device)
-        return False
-
-    def _latest_us(self, client: WriteClient) -> int:
-        """What is later is not sent."""
-        return self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
 
     @property
     def _clock_s(self) -> float:
@@ -495,7 +424,8 @@ class RemoteCourier:
             self.in_flight = 0
 
     def _works(self) -> None:
-        self._attempts = self._refused = 0
+        self._attempts = 0
+        self._blame.accepted()
         failures = self.availability.failures
         if self.availability.succeeded(self._now_us()) and failures:
             self._part = True  # what has gathered goes beside what comes in
@@ -523,13 +453,6 @@ class RemoteCourier:
             else:
                 about.warning("destination does not accept metrics, kept for the next run")
         return wait_s
-
-
-def _may_be_what_was_sent(outcome: WriteOutcome) -> bool:
-    """Whether a receiver may have failed at what it was sent, and would not at something else."""
-    if not isinstance(outcome, Unavailable) or outcome.timed_out:
-        return False
-    return may_be_the_batch(outcome) and not is_about_itself(outcome)
 
 
 async def rest(pause: Awaitable[None], event: asyncio.Event) -> None:

@@ -1,6 +1,6 @@
 """What shows whether a receiver fails, or refuses some devices only: the oldest polls that wait of other devices, one of each.
 
-    a batch that is refused, metric by metric -> polls of other devices behind it -> courier.py sends them by themselves
+    a batch that is refused, metric by metric -> polls of other devices behind it -> blame.py sends them by themselves
 
 A receiver at its limit of series refuses all of new devices, and nothing else. What is sent so goes once more with its batch: a
 receiver accepts a sample again that equals its latest one, and each is the first of its device, so that none is too late by it.
@@ -9,15 +9,15 @@ it is within MOST_PASSED batches.
 I/O: the buffer. Microseconds since 1970 (`_us`).
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, Lane
 from towerops_agent.destinations.course.fit import Candidate
 from towerops_agent.destinations.heads import Heads
-from towerops_agent.site.document.destination import Destination
+from towerops_agent.destinations.receiver import Receiver
 
 MOST_DEVICES: Final = 10
 """So many at one attempt."""
@@ -30,9 +30,6 @@ MOST_PASSED: Final = 1_000
 
 WITHIN_US: Final = 1_800_000_000
 """A Prometheus has no place for what is older by an hour than what it has: what is later is sent if all before it is refused."""
-
-Fit = Callable[[list[StoredPoll], dict[int, list[bytes]]], Sequence[Candidate]]
-"""Which of these polls can be sent, with the labels by layout."""
 
 
 @dataclass(slots=True)
@@ -57,13 +54,14 @@ def first_of_each(polls: Iterable[Candidate]) -> list[Candidate]:
 
 
 async def oldest_of_others(
-    buffer: Buffer, heads: Heads, destination: Destination, batch: Batch, refused: Candidate, asked: AskedInVain, fit: Fit
+    buffer: Buffer, heads: Heads, receiver: Receiver, batch: Batch, refused: Candidate, asked: AskedInVain
 ) -> AsyncIterator[Candidate]:
     """The first poll behind `batch`, to which `refused` belongs, of each of some other devices, in the order of time.
 
     `asked`: goes on from earlier attempts; the caller adds the devices, and once none is left all is forgotten. Raises
     BufferFailure.
     """
+    destination = receiver.destination
     known = {refused.device, *asked.devices}
     found = looked = 0
     passed = {batch.id, *asked.batches}
@@ -76,7 +74,7 @@ async def oldest_of_others(
         looked += 1
         passed.add(behind.id)
         before = found
-        for one in fit(*await heads.read(behind, destination)):
+        for one in receiver.fit(*await heads.read(behind, destination))[0]:
             if one.device in known:
                 continue
             if found == MOST_DEVICES or (found and one.time_us > refused.time_us + WITHIN_US):

@@ -17,7 +17,8 @@ from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.counters import Count
 from towerops_agent.delivery.course.pace import TRIES
-from towerops_agent.destinations.courier import EACH_S, LEARN_WITHIN, LOOK_EACH_S, MOST_REFUSED, SOON_S
+from towerops_agent.destinations.blame import MOST_REFUSED
+from towerops_agent.destinations.courier import EACH_S, LEARN_WITHIN, LOOK_EACH_S, SOON_S
 from towerops_agent.destinations.kinds import KINDS, snappy
 from towerops_agent.destinations.others import MOST_BATCHES, MOST_DEVICES
 from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, WriteOutcome, outcome_of

@@ -1,0 +1,133 @@
+"""Whether a receiver fails, or only does not take what it was sent: then that is kept aside, and what is behind it goes on.
+
+    a refusal, or a failure -> other polls by themselves (others.py) -> does it take one? -> Culprit
+
+A receiver that takes nothing is failing, and nothing is kept aside. I/O: the buffer, the receiver.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+from towerops_agent.api.wire.outcomes import Accepted, Unavailable
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.batch import Batch
+from towerops_agent.delivery.course.pace import TRIES, took_long
+from towerops_agent.delivery.course.verdicts import may_be_the_batch
+from towerops_agent.destinations.course.fit import Candidate
+from towerops_agent.destinations.heads import Heads
+from towerops_agent.destinations.others import MOST_DEVICES, WITHIN_US, AskedInVain, first_of_each, oldest_of_others
+from towerops_agent.destinations.receiver import Receiver
+from towerops_agent.destinations.wire.answers import Misconfigured, WriteOutcome, is_about_itself
+
+MOST_REFUSED: Final = 20
+"""So many single metrics refused in a row, with nothing accepted between: the receiver is failing, unless it takes others."""
+
+MOST_FAILED: Final = TRIES * TRIES
+"""So often a receiver fails at a single metric, while it takes others, until that is kept aside."""
+
+
+class Culprit(StrEnum):
+    """At what a receiver fails.
+
+    `RECEIVER`: at everything. `BATCH`: at something in the batch, which is to be halved. `METRIC`: at its only metric, which is
+    to be kept aside. `UNSURE`: perhaps at the batch, which is to be sent again at once.
+    """
+
+    RECEIVER = "receiver"
+    BATCH = "batch"
+    METRIC = "metric"
+    UNSURE = "unsure"
+
+
+class Blame:
+    """Of one destination: what it has refused and failed at since it accepted something."""
+
+    def __init__(self, buffer: Buffer, heads: Heads) -> None:
+        self._buffer = buffer
+        self._heads = heads
+        self._refused = 0  # single metrics, in a row
+        self._stumbles = False  # whether the receiver has taken others while it failed at a batch
+        self._blamed = 0  # the id of the last such batch
+        self._failed = 0  # how often it has failed since, one time after the other
+        self._asked = AskedInVain()
+
+    def accepted(self) -> None:
+        """The receiver has taken something."""
+        self._refused = 0
+
+    def distrust(self) -> None:
+        """The receiver may refuse everything: no refused metric is kept aside before it has taken something."""
+        self._refused = MOST_REFUSED
+
+    async def may_keep_aside(self, receiver: Receiver, batch: Batch, fit: Sequence[Candidate]) -> bool:
+        """Whether a refused batch, of a single metric, is to be kept aside, which is counted; else the receiver is failing."""
+        if self._refused >= MOST_REFUSED and not await self._takes_others(receiver, batch, fit):
+            return False
+        self._refused += 1
+        return True
+
+    def suspects(self, batch: Batch, outcome: WriteOutcome, took_s: float, attempts: int) -> bool:
+        """Whether the receiver may have failed at the batch only: by what came of it after so long, and of earlier attempts."""
+        may_be_it = may_be_what_was_sent(outcome) and not took_long(outcome, took_s)
+        if may_be_it and (self._stumbles or attempts >= TRIES - 1):
+            return True
+        if self._blamed == batch.id:
+            self._blamed = 0
+        return False
+
+    async def culprit(self, receiver: Receiver, batch: Batch, fit: Sequence[Candidate]) -> Culprit:
+        """At what the receiver fails, which may have failed at the batch only.
+
+        A single metric is kept aside if it has failed MOST_FAILED times since, and the receiver took another poll before each
+        TRIES of them: it may have begun to fail at everything just then, and one of several servers behind a proxy may.
+        """
+        if self._blamed != batch.id:
+            self._blamed, self._failed = batch.id, 0
+        elif batch.metric_count > 1:
+            return Culprit.BATCH
+        else:
+            self._failed += 1
+            if self._failed == MOST_FAILED:
+                return Culprit.METRIC
+            if self._failed % TRIES:
+                return Culprit.UNSURE
+        self._stumbles = await self._takes_others(receiver, batch, fit)
+        if not self._stumbles:
+            self._blamed = 0
+            return Culprit.RECEIVER
+        return Culprit.UNSURE
+
+    async def _takes_others(self, receiver: Receiver, batch: Batch, fit: Sequence[Candidate]) -> bool:
+        """Whether the receiver accepts a poll by itself: what it does not accept is so for what it is.
+
+        The first one of a device of the batch, if that has several; else one of another device. Each attempt asks about devices
+        that earlier ones have not asked about in vain, until none is left; then about all again.
+        """
+        firsts = first_of_each(fit) if len(fit) > 1 else []
+        in_time = [one for one in firsts if one.time_us <= firsts[0].time_us + WITHIN_US]
+        for one in in_time[:MOST_DEVICES]:
+            outcome = await receiver.send_one(one)
+            if isinstance(outcome, Accepted):
+                return True
+            if isinstance(outcome, Misconfigured | Unavailable) and not may_be_what_was_sent(outcome):
+                return False
+        if len(firsts) > 1:  # what is behind the batch would make these devices' polls too late
+            return False
+
+        async for one in oldest_of_others(self._buffer, self._heads, receiver, batch, fit[0], self._asked):
+            outcome = await receiver.send_one(one)
+            if isinstance(outcome, Accepted):
+                self._refused = 0
+                return True
+            if isinstance(outcome, Misconfigured | Unavailable):
+                return False
+            self._asked.devices.add(one.device)
+        return False
+
+
+def may_be_what_was_sent(outcome: WriteOutcome) -> bool:
+    """Whether a receiver may have failed at what it was sent, and would not at something else."""
+    if not isinstance(outcome, Unavailable) or outcome.timed_out:
+        return False
+    return may_be_the_batch(outcome) and not is_about_itself(outcome)
