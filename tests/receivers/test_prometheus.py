@@ -13,8 +13,9 @@ from support.remote import SENSORS, Remote
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
+from towerops_agent.destinations.client import DestinationClient
 from towerops_agent.destinations.lateness import PROBE
-from towerops_agent.destinations.wire.answers import TooLate
+from towerops_agent.destinations.wire.answers import TooLate, WriteOutcome
 from towerops_agent.reasons import Loss
 
 
@@ -33,6 +34,32 @@ def add_series(remote: Remote, devices: int, times_s: list[float]) -> dict[tuple
 def found(receiver: prometheus.Prometheus, span_s: int = 86_400) -> dict[tuple[str, str], list[tuple[int, float]]]:
     samples = receiver.samples('{__name__="snmp_sensor"}', time.time() + 3600, span_s)
     return {(dict(labels)["device"], dict(labels)["sensor"]): values for labels, values in samples.items()}
+
+
+class BehindAProxy(DestinationClient):
+    """Which ends each request that has a value of this sensor in it."""
+
+    sensor = b"s3"
+
+    async def send(self, body: bytes) -> WriteOutcome:
+        plain = bytes(pytest.importorskip("cramjam").snappy.decompress_raw(body))
+        if b"\x06sensor\x12\x02" + self.sensor in plain:
+            return Unavailable("status 502: bad gateway", 502)
+        return await super().send(body)
+
+
+async def test_what_is_sent_to_show_that_a_receiver_works_makes_nothing_too_late(receiver: prometheus.Prometheus, tmp_path: Path):
+    """Of the only device one sensor's values don't get through: each is kept aside, and all others are there."""
+    now_s = time.time()
+    async with Remote(tmp_path / "agent.db", receiver.write_url, devices=1) as remote:
+        assert remote.destination is not None
+        remote.client = BehindAProxy(remote.destination)
+        wanted = add_series(remote, 1, [now_s - 10 * n for n in range(20, 0, -1)])
+        assert await remote.deliver(attempts=20)
+        refused = await remote.buffer.refused()
+    assert len(refused) == len(wanted.pop(("d0", "s3")))
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+    assert found(receiver) == wanted
 
 
 async def test_each_value_is_there_once_and_at_its_time(remote: Remote, receiver: prometheus.Prometheus):

@@ -16,7 +16,7 @@ from towerops_agent.delivery.course.pace import TRIES, took_long
 from towerops_agent.delivery.course.verdicts import may_be_the_batch
 from towerops_agent.destinations.course.fit import Candidate
 from towerops_agent.destinations.heads import Heads
-from towerops_agent.destinations.others import MOST_DEVICES, WITHIN_US, AskedInVain, first_of_each, oldest_of_others
+from towerops_agent.destinations.others import MOST_DEVICES, WITHIN_US, AskedInVain, first_of_each, oldest_of_others, pieces
 from towerops_agent.destinations.receiver import Receiver
 from towerops_agent.destinations.wire.answers import Misconfigured, WriteOutcome, is_about_itself
 
@@ -99,14 +99,15 @@ class Blame:
         return Culprit.UNSURE
 
     async def _takes_others(self, receiver: Receiver, batch: Batch, fit: Sequence[Candidate]) -> bool:
-        """Whether the receiver accepts a poll by itself: what it does not accept is so for what it is.
+        """Whether the receiver accepts a poll, or a part of one, by itself: what it does not accept is so for what it is.
 
-        The first one of a device of the batch, if that has several; else one of another device. Each attempt asks about devices
-        that earlier ones have not asked about in vain, until none is left; then about all again.
+        Of a batch of several polls the first one of each device, then pieces of the first one; if they are of one device, then
+        what is behind the batch. Each attempt asks about devices that earlier ones have not asked about in vain, until none is
+        left; then about all again.
         """
-        firsts = first_of_each(fit) if len(fit) > 1 else []
-        in_time = [one for one in firsts if one.time_us <= firsts[0].time_us + WITHIN_US]
-        for one in in_time[:MOST_DEVICES]:
+        firsts = first_of_each(fit)
+        in_time = [one for one in firsts if one.time_us <= firsts[0].time_us + WITHIN_US] if len(fit) > 1 else []
+        for one in (*in_time[:MOST_DEVICES], *pieces(firsts[0])):
             outcome = await receiver.send_one(one)
             if isinstance(outcome, Accepted):
                 return True
@@ -114,15 +115,16 @@ class Blame:
                 return False
         if len(firsts) > 1:  # what is behind the batch would make these devices' polls too late
             return False
-
-        async for one in oldest_of_others(self._buffer, self._heads, receiver, batch, fit[0], self._asked):
+        async for one in oldest_of_others(self._buffer, self._heads, receiver, batch, fit, self._asked):
             outcome = await receiver.send_one(one)
             if isinstance(outcome, Accepted):
                 self._refused = 0
                 return True
-            if isinstance(outcome, Misconfigured | Unavailable):
+            is_other = one.device != fit[0].device
+            if isinstance(outcome, Misconfigured | Unavailable) and (is_other or not may_be_what_was_sent(outcome)):
                 return False
-            self._asked.devices.add(one.device)
+            if is_other:
+                self._asked.devices.add(one.device)
         return False
 
 

@@ -197,8 +197,16 @@ async def test_what_shows_that_a_receiver_works_is_the_oldest_poll_of_another_de
     assert await pending(remote) == 0
 
 
+FAILED, SILENT = Unavailable("status 500: bug", 500), Unavailable("no answer within 30 s", timed_out=True)
+
+
 class Stumbling(Receiver):
-    """Fails at whatever has this series of a device in it, as one whose handler meets a bug, and stores all else."""
+    """Fails at whatever has this series of a device in it, as one whose handler meets a bug, and stores all else.
+
+    `also`: so do these sensors of it.
+    """
+
+    also: tuple[str, ...] = ()
 
     def __init__(self, device: str, sensor: str, outcome: WriteOutcome) -> None:
         super().__init__()
@@ -208,10 +216,14 @@ class Stumbling(Receiver):
 
     async def send(self, body: bytes):
         series = WriteRequest.FromString(plain(body)).timeseries
-        fails = any(self.labels <= {(label.name, label.value) for label in one.labels} for one in series)
+        fails = any(self._fails_at({(label.name, label.value) for label in one.labels}) for one in series)
         if series and (self.fails_all or fails):
             return self.outcome
         return await super().send(body)
+
+    def _fails_at(self, labels: set[tuple[str, str]]) -> bool:
+        sensor = dict(labels).get("sensor")
+        return self.labels <= labels | ({("sensor", dict(self.labels)["sensor"])} if sensor in self.also else set())
 
 
 @pytest.mark.parametrize(
@@ -239,6 +251,56 @@ async def test_what_a_receiver_fails_at_is_kept_aside_and_holds_up_nothing_else(
     assert [one.reason for one in refused] == [outcome.reason] * 4
     assert all(b'"value":4' in one.metric for one in refused)
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 12 * SENSORS - 4
+
+
+@pytest.mark.parametrize("sensors", [("s0",), ("s3",), ("s4",), ("s2", "s3"), ("s0", "s1", "s3")])
+async def test_what_a_receiver_fails_at_is_kept_aside_though_there_is_one_device_only(tmp_path, sensors):
+    """Its other series show that the receiver works: of the same poll, or of the next one."""
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=1) as remote:
+        receiver = remote.client = Stumbling("d0", sensors[0], FAILED)
+        receiver.also = sensors[1:]
+        for n in range(4):
+            remote.add(0, NOW_S + 10 * n - 300, float(n))
+            await remote.deliver(attempts=4 * TRIES)
+        assert len(receiver.stored) == SENSORS - len(sensors)
+        assert all(len(values) >= 3 for values in receiver.stored.values()), "all but those of the last poll, or these too"
+        assert not remote.counters.by_reason(Count.METRICS_DROPPED)
+        assert len(await remote.buffer.refused()) >= 3 * len(sensors)
+        assert await pending(remote) <= SENSORS - int(sensors[0][1]), "of the last poll, behind which nothing waits"
+        receiver.labels, receiver.also = {("device", "none")}, ()
+        assert await remote.deliver()
+        assert not remote.counters.by_reason(Count.METRICS_DROPPED)
+        assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 4 * SENSORS - len(await remote.buffer.refused())
+
+
+async def test_what_a_receiver_fails_at_in_each_device_is_kept_aside(scripted):
+    """As if they are of one model."""
+    remote, _ = scripted
+    receiver = remote.client = Stumbling("d0", "s3", FAILED)
+    receiver.labels = {("sensor", "s3")}
+    for n in range(4):
+        for device in range(3):
+            remote.add(device, NOW_S + 10 * n + device, 1.0)
+    assert await remote.deliver(attempts=TRIES)
+    assert await pending(remote) == 0
+    assert len(receiver.stored) == 3 * (SENSORS - 1)
+    assert all(len(values) == 4 for values in receiver.stored.values()), "in the order of time"
+    assert len(await remote.buffer.refused()) == 12
+
+
+async def test_a_device_of_which_many_series_are_refused_holds_up_none_of_its_others(tmp_path):
+    """A receiver at its limit of series refuses those that a device has since then."""
+    new = 2 * MOST_REFUSED
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=1, sensors=3 * new) as remote:
+        receiver = remote.client = Stumbling("d0", "s0", Rejected(400, "per-user series limit exceeded"))
+        receiver.also = tuple(f"s{n}" for n in range(1, new))
+        for n in range(3):
+            remote.add(0, NOW_S + 10 * n - 300, 1.0)
+        assert await remote.deliver()
+        assert await pending(remote) == 0
+        assert len(receiver.stored) == 2 * new
+        assert all(len(values) == 3 for values in receiver.stored.values()), "in the order of time"
+        assert remote.counters.get(Count.METRICS_REFUSED, "test") == 3 * new
 
 
 async def test_nothing_is_kept_aside_if_one_of_two_servers_behind_a_proxy_fails_at_everything(tmp_path):
@@ -318,10 +380,11 @@ async def test_nothing_is_kept_aside_of_a_receiver_that_fails_at_everything_from
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 12 * SENSORS
 
 
-FAILED, SILENT = Unavailable("status 500: bug", 500), Unavailable("no answer within 30 s", timed_out=True)
+PIECES = 5
+"""Of a poll of SENSORS: 3 and 2 metrics, then 2, 2 and 1."""
 
 
-@pytest.mark.parametrize(("apart_s", "outcome", "asked"), [(1, FAILED, 3), (1, SILENT, 1), (3600, FAILED, 1)])
+@pytest.mark.parametrize(("apart_s", "outcome", "asked"), [(1, FAILED, 3 + PIECES), (1, SILENT, 1), (3600, FAILED, 1 + PIECES)])
 async def test_a_failing_receiver_is_asked_for_others_only_if_it_answers_and_nothing_becomes_too_late(
     scripted, apart_s, outcome, asked
 ):

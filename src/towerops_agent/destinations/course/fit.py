@@ -50,6 +50,11 @@ class Candidate:
             found |= 1 << slot
         return found
 
+    def only(self, slots: int) -> "Candidate":
+        """The same with the samples of these series only, a bit each."""
+        heads, layout, samples = self.part
+        return Candidate(self.poll, (heads, layout, Samples.of(one for one in samples if slots >> one[0] & 1)))
+
     def at(self, time_us: int) -> "Candidate":
         """The same series at another time, to ask about it: without a value, as nothing was read then."""
         heads, layout, samples = self.part
