@@ -31,7 +31,7 @@ from towerops_agent.page.views.standing import Standing, does_run, ending_us, st
 from towerops_agent.page.views.strips import Span, runs_over, states_over, works_over
 from towerops_agent.page.views.tiles import tiles
 from towerops_agent.telemetry.live_client import ask
-from towerops_agent.telemetry.views.health import IN_MEMORY
+from towerops_agent.telemetry.views.health import HEALTHY, IN_MEMORY, failing_in
 from towerops_agent.telemetry.views.pace import longest_each_us, slowest_us
 from towerops_agent.telemetry.views.rates import longest_us
 from towerops_agent.telemetry.views.series import DeviceSeries
@@ -104,7 +104,7 @@ class Site:
         newest = {device.id: (device.newest_us, device.holds_us) for device in devices}
         standing = standings(newest, snapshot, events, newest, as_of_us, newest_us)
         names = {device.id: device.name for device in devices}
-        since_us = as_of_us - DAY_H * HOUR_US
+        since_us, health = as_of_us - DAY_H * HOUR_US, _health(self._path)
         latest = [event for event in events if event.at_us > as_of_us - KEPT_S * 1_000_000]  # a state that lasts may be older
         return Overview(
             now_us,
@@ -112,8 +112,11 @@ class Site:
             title="The last 24 hours" if snapshot is None else f"{snapshot.hostname}: the last 24 hours",
             about="What this Towerops agent has read, from its own database.",
             runs=runs,
-            notes=[note for note in (self._doubt, _not_on_disk(self._path)) if note],
-            tiles=tiles(snapshot, events, list(standing.values()), pending, runs, newest_us, now_us),
+            notes=[note for note in (self._doubt, _not_on_disk(health), *_remarks(health)) if note],
+            tiles=tiles(
+                *(snapshot, events, list(standing.values()), pending, runs, newest_us, now_us),
+                failing_now=failing_in(health) if health else None,
+            ),
             devices=[line_of(device, standing[device.id]) for device in devices],
             agent=runs_over(told, since_us, as_of_us),
             api=works_over(told, since_us, as_of_us),
@@ -218,18 +221,33 @@ class Site:
         return found
 
 
-def _not_on_disk(path: Path) -> str:
-    """What to say if a running agent writes nothing: the database looks as if nothing were read any more, and all delivered."""
+def _health(path: Path) -> list[str]:
+    """What a running agent says of itself, line by line; nothing if none answers."""
     try:
         _, _, health = (ask(str(path), b"health", ASKED_WITHIN_S) or b"").partition(b"\n")
     except (TimeoutError, AgentError):
-        return ""
-    said = (line.removeprefix(IN_MEMORY) for line in health.decode(errors="replace").splitlines() if line.startswith(IN_MEMORY))
+        return []
+    return health.decode(errors="replace").splitlines()
+
+
+def _not_on_disk(health: Sequence[str]) -> str:
+    """What to say if a running agent writes nothing: the database looks as if nothing were read any more, and all delivered."""
+    said = (line.removeprefix(IN_MEMORY) for line in health if line.startswith(IN_MEMORY))
     why = next(said, "")
     return why and (
         f"The agent runs, and keeps what it reads in memory only: {why}. "
         "This page shows what is in the database, and nothing newer: for that, `towerops-agent status` and `devices`."
     )
+
+
+def _remarks(health: Sequence[str]) -> list[str]:
+    """What the agent says that neither a tile nor `_not_on_disk` does, such as a wrong clock."""
+    shown = failing_in(health)
+    return [
+        f"The agent says: {line.removeprefix('degraded: ')}."
+        for line in health
+        if line != HEALTHY and not line.startswith((IN_MEMORY, *(f"degraded: {name} fails: " for name in shown)))
+    ]
 
 
 def _told(

@@ -62,6 +62,26 @@ async def test_of_an_agent_that_can_not_write_it_says_that_the_database_lags_beh
     assert site(database).overview().notes == []
 
 
+async def test_what_a_running_agent_says_of_itself_is_shown_as_it_is_now(database):
+    """The database has the reason with which an outage began, while the disk is full nothing, and never a wrong clock."""
+    await record(
+        database, 60, silent=10, snapshot=left(dealings={"metrics": Dealing(False, END_US - MINUTE_US, None, 1, "no route")})
+    )
+    vitals = Vitals(due_s={}, failing={"metrics": "the token is refused (401)"}, devices=2, clock_off_s=3600.0)
+
+    async def health() -> bytes:
+        return b"0\n" + health_text(judge(vitals, 0.0)).encode()
+
+    assert site(database).overview().tiles["api"].note == "metrics, for 1 min: no route"
+    async with LiveSocket(database, {b"health": health}):
+        shown = await asyncio.to_thread(site(database).overview)
+        vitals = Vitals(due_s={}, failing={}, devices=2)
+        healthy = await asyncio.to_thread(site(database).overview)
+    assert shown.tiles["api"].note == "metrics, for 1 min: the token is refused (401)"
+    assert shown.notes == ["The agent says: this machine's clock is 1 h ahead of the server's: readings carry a wrong time."]
+    assert (healthy.tiles["api"].figure, healthy.notes) == ("Works", [])
+
+
 async def test_a_days_charts_keep_a_spike_of_one_poll(database):
     await record(database, snapshot=left())
     (view,) = site(database).device("router-1")

@@ -4,7 +4,7 @@ Snapshot + events + states -> Tile. Pure. Times in microseconds since 1970 (`_us
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -36,12 +36,18 @@ def tiles(
     runs: bool,
     newest_us: int,
     now_us: int,
+    *,
+    failing_now: Mapping[str, str] | None = None,
 ) -> dict[str, Tile]:
-    """The tiles, by name. `runs`: whether the agent does; `newest_us`: when it wrote last."""
+    """The tiles, by name. `runs`: whether the agent does; `newest_us`: when it wrote last.
+
+    `failing_now`: why which dealing with the API fails, as the agent itself says; None if it does not answer. The database has
+    the reason with which that began, and while the disk is full not even that.
+    """
     return {
         "devices": _devices(standings, runs),
         "agent": _agent(snapshot, runs, newest_us, now_us),
-        "api": _api(snapshot, events, runs, now_us if runs else newest_us),
+        "api": _api(snapshot, events, runs, now_us if runs else newest_us, failing_now),
         "backlog": _backlog(snapshot, pending, now_us),
         "config": _config(snapshot, events, now_us),
     }
@@ -74,7 +80,9 @@ def _agent(snapshot: Snapshot | None, runs: bool, newest_us: int, now_us: int) -
     return Tile("Silent", BAD, "; ".join(filter(None, (f"it has written nothing for {_ago(newest_us, now_us)}", who))))
 
 
-def _api(snapshot: Snapshot | None, events: Sequence[Event], runs: bool, seen_us: int) -> Tile:
+def _api(
+    snapshot: Snapshot | None, events: Sequence[Event], runs: bool, seen_us: int, failing_now: Mapping[str, str] | None
+) -> Tile:
     """Each of the dealings as the last event says, or the snapshot if it is newer. `seen_us`: until when that is known."""
     when = "" if runs else "when last seen; "
     works: dict[str, tuple[bool | None, str, int]] = {}
@@ -87,6 +95,12 @@ def _api(snapshot: Snapshot | None, events: Sequence[Event], runs: bool, seen_us
             works.pop(event.subject, None)
         elif event.kind is EventKind.API and event.at_us >= written_us:
             works[event.subject] = (event.what == WORKS, event.why, event.at_us)
+    if failing_now is not None:
+        for name, (well, _, since_us) in [*works.items()]:
+            if name in failing_now:
+                works[name] = (False, failing_now[name], since_us if well is False else seen_us)
+            elif well is False:
+                works[name] = (True, "", seen_us)
     failing = {name: (why, since_us) for name, (well, why, since_us) in works.items() if well is False}
     if failing:
         name, (why, since_us) = next(iter(failing.items()))
@@ -124,6 +138,8 @@ def _config(snapshot: Snapshot | None, events: Sequence[Event], now_us: int) -> 
         note = f"{f'{version}, ' if version else ''}applied {_ago(applied.at_us, now_us)} ago"
         return Tile(devices, note=f"{note}; database {size(snapshot.database_octets)}")
     config = snapshot.configuration
+    if config.fetched_us is None and not (config.devices or config.refused or config.version):
+        return Tile(NOTHING, note="none applied yet")
     kept = "kept from before" if config.fetched_us is None else _fetched(config.fetched_us, snapshot, since, now_us)
     refused = f"; {counted(config.refused, 'item')} refused" if config.refused else ""
     version = f"version {config.version}, " if config.version else ""

@@ -6,7 +6,8 @@ lose what is kept in memory.
 Pure: both clocks are passed in.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +26,8 @@ BUGS_WITHIN_S: Final = 300.0
 
 IN_MEMORY: Final = "degraded: polls are kept in memory only: "
 """How the remark begins that says why."""
+
+_FAILS: Final = re.compile(r"degraded: (.+?) fails: (.*)")
 
 HEALTHY: Final = "healthy"
 """All that is said if there is neither a problem nor a remark."""
@@ -124,6 +127,11 @@ def _of_single_run(run: SingleRun, ago_s: float) -> Health:
 def health_text(health: Health) -> str:
     """A line for each problem and remark, or one that says that there is none."""
     return "".join(f"{printable(line)}\n" for line in (*health.problems, *health.remarks) or (HEALTHY,))
+
+
+def failing_in(lines: Sequence[str]) -> dict[str, str]:
+    """Why which dealing with the API, or destination, fails, as lines of `health_text` say."""
+    return {found[1]: found[2] for line in lines if (found := _FAILS.fullmatch(line))}
 
 
 def standing_still(due_s: Mapping[str, float], now_s: float) -> dict[str, float]:

@@ -7,14 +7,15 @@ from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.buffer.format.event import FAILS, GONE, STARTED, WORKS, Event, EventKind
 from towerops_agent.page.views.standing import Standing
 from towerops_agent.page.views.tiles import NOTHING, tiles
-from towerops_agent.telemetry.views.snapshot import Dealing
+from towerops_agent.telemetry.views.snapshot import Configuration, Dealing
 
 UP, DOWN = Standing("up"), Standing("down", "timeout", NOW_US)
 NONE = Pending(0, 0, None)
 
 
-def tile(name, of=None, *, events=(), states=(UP, UP), pending=NONE, runs=True, newest_us=NOW_US):
-    return tiles(snapshot() if of is None else of, events, states, pending, runs, newest_us, NOW_US)[name]
+def tile(name, of=None, *, events=(), states=(UP, UP), pending=NONE, runs=True, newest_us=NOW_US, failing_now=None):
+    of = snapshot() if of is None else of
+    return tiles(of, events, states, pending, runs, newest_us, NOW_US, failing_now=failing_now)[name]
 
 
 def test_devices_that_are_down_are_counted_first():
@@ -52,6 +53,16 @@ def test_the_api_fails_as_soon_as_one_dealing_does_whoever_says_so_last():
     assert tile("api", snapshot(), events=(failed,)).figure == "Works"
 
 
+def test_what_the_agent_says_now_counts_more_than_what_it_wrote():
+    """On a full disk it writes nothing of it; the reason of an outage may be another one by now."""
+    failed = Event(NOW_US - MINUTE_US, EventKind.API, "metrics", FAILS, "no answer within 10 s")
+    old = snapshot(written_us=NOW_US - 5 * MINUTE_US)
+    now = {"metrics": "status 500: busy"}
+    assert tile("api", old, events=(failed,), failing_now=now).note == "metrics, for 1 min: status 500: busy"
+    assert tile("api", old, failing_now=now).note == "metrics, for 0 s: status 500: busy"
+    assert tile("api", old, events=(failed,), failing_now={}).figure == "Works"
+
+
 def test_of_an_agent_that_does_not_run_the_api_works_or_fails_until_it_was_last_seen():
     """An agent that was stopped two minutes ago has known nothing of the API since."""
     stopped_us = NOW_US - 2 * MINUTE_US
@@ -66,6 +77,10 @@ def test_of_the_api_only_what_was_tried_is_said_to_work():
     assert tile("api").note == "all of configuration, metrics, for 5 min"
     untried = {**snapshot().dealings, "metrics": Dealing(None, None, None, 0, "")}
     assert tile("api", snapshot(dealings=untried)).note == "configuration, for 5 min; metrics not tried yet"
+
+
+def test_a_configuration_that_was_never_fetched_was_not_kept_either():
+    assert tile("config", snapshot(configuration=Configuration("", None, 0, 0, []))).note == "none applied yet"
 
 
 def test_a_backlog_has_its_size_and_its_age():
