@@ -279,6 +279,19 @@ async def test_a_body_that_is_not_a_configuration_is_not_an_answer(bad):
     assert outcome.reason.startswith("the configuration can't be used: ")
 
 
+async def test_a_web_page_in_place_of_a_configuration_is_shown():
+    """As of a captive portal: it says who answers. Of what may be a configuration nothing is shown: credentials are in it."""
+    page = b"\n<html><title>Log in to the guest network</title>"
+    async with ScriptedServer([answer(200, page), answer(200, b'{"a": s3cret')]).serve() as url, client_of(url) as client:
+        outcome = await client.get_config(ConfigIntake())
+        broken = await client.get_config(ConfigIntake())
+    assert isinstance(outcome, Unavailable)
+    said = "<html><title>Log in to the guest network</title>"
+    assert (outcome.reason, outcome.status) == (f"the configuration can't be used: it is a web page: {said}", 200)
+    assert isinstance(broken, Unavailable)
+    assert "s3cret" not in broken.reason
+
+
 async def test_a_304_that_was_not_asked_for_is_not_a_configuration():
     async with ScriptedServer([answer(304)]).serve() as url, client_of(url) as client:
         assert await client.get_config(ConfigIntake()) == Redirected(304, "")

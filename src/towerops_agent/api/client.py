@@ -60,6 +60,7 @@ from towerops_agent.text import printable
 
 MOST_CONFIG_OCTETS = 256 << 20
 MOST_ANSWER_OCTETS = 1 << 20
+MOST_PAGE_OCTETS = 1 << 16  # of a web page, for the reason in it
 MOST_REASON_CHARACTERS = 300
 
 CONFIG_WITHIN_S = 600.0
@@ -127,6 +128,19 @@ class _Answer:
     body: bytes
     whole: bool
     ahead_s: float | None
+
+
+class _NotingPages:
+    """An intake that keeps the beginning of a web page. A configuration's is not to be shown: credentials are in it."""
+
+    def __init__(self, intake: Intake[Any]) -> None:
+        self._intake = intake
+        self.page = b""
+
+    def write(self, chunk: bytes) -> None:
+        if is_page(chunk):
+            self.page = chunk[:MOST_PAGE_OCTETS]
+        self._intake.write(chunk)
 
 
 class ApiClient:
@@ -212,9 +226,9 @@ class ApiClient:
 
         Unavailable if `intake` raises InvalidConfig.
         """
-        headers = {} if etag is None else {"If-None-Match": etag}
+        headers, noting = {} if etag is None else {"If-None-Match": etag}, _NotingPages(intake)
         try:
-            answer = await self._exchange("GET", contract.CONFIG_PATH, headers, None, MOST_CONFIG_OCTETS, CONFIG_WITHIN_S, intake)
+            answer = await self._exchange("GET", contract.CONFIG_PATH, headers, None, MOST_CONFIG_OCTETS, CONFIG_WITHIN_S, noting)
             if isinstance(answer, Unavailable):
                 return answer
             if answer.status == 304 and etag is not None:
@@ -225,7 +239,8 @@ class ApiClient:
                 return Unavailable(f"a configuration of more than {MOST_CONFIG_OCTETS >> 20} MiB", answer.status)
             config = intake.finish()
         except InvalidConfig as error:
-            return Unavailable(str(error), 200)
+            page = self._cleaned(noting.page.decode(errors="replace"))
+            return Unavailable(f"the configuration can't be used: it is a web page: {page}" if page else str(error), 200)
         fresh = answer.headers.get("ETag", "")
         fit = fresh != "" and fresh.isascii() and fresh.isprintable()  # it is sent back as it is
         return ConfigFetched(config, fresh if fit else None, answer.ahead_s)
@@ -259,7 +274,7 @@ class ApiClient:
         body: bytes | None,
         most_octets: int,
         within_s: float,
-        intake: Intake[Any] | None = None,
+        intake: _NotingPages | None = None,
     ) -> _Answer | Unavailable:
         """The answer to one request, its body cut at `most_octets`; Unavailable if there is none.
 
@@ -312,7 +327,7 @@ class ApiClient:
         return Unavailable(f"status {status}: {said}", status, wait_s)
 
     def _said(self, answer: _Answer) -> str:
-        return self._cleaned(answer.body[:65536].decode(errors="replace"))
+        return self._cleaned(answer.body[:MOST_PAGE_OCTETS].decode(errors="replace"))
 
     def _cleaned(self, text: str) -> str:
         """`text` in one printable line of at most 300 characters, without the token and the password that somebody may echo."""
