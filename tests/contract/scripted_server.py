@@ -44,9 +44,9 @@ class ScriptedServer:
     _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def serve(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    async def serve(self, tls: ssl.SSLContext | None = None, at: tuple[str, int] = ("127.0.0.1", 0)) -> AsyncIterator[str]:
         """Serve on a free port of the loopback; yields the base URL."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=tls)
+        server = await asyncio.start_server(self._connected, *at, ssl=tls)
         port = server.sockets[0].getsockname()[1]
         try:
             yield f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"

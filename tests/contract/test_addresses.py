@@ -1,7 +1,9 @@
-"""A name with several addresses: the next one is tried if one fails, IPv6 first as the resolver has it."""
+"""A name with several addresses: the next one is tried if one fails, IPv6 first as the resolver has it. Or with another one."""
 
 import asyncio
 import socket
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,7 +11,9 @@ from contract.scripted_server import ScriptedServer, answer
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
+from towerops_agent.destinations.client import DestinationClient
 from towerops_agent.model import Secret
+from towerops_agent.site.document.destination import Destination
 
 OK = answer(200, {"status": "accepted", "received": 0})
 HOST = "api.towerops.invalid"
@@ -46,6 +50,25 @@ async def test_ipv6_that_fails_falls_back_to_ipv4(resolver, failing):
         resolver[:] = [failing, "127.0.0.1"]
         assert await posted(url) == Accepted(received=0)
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("to_api", [True, False])
+async def test_a_server_whose_name_has_another_address_is_left_within_an_hour_though_it_answers_still(resolver, to_api):
+    """Else for as long as the old one keeps the connection, which is asked each few seconds: for good."""
+    before, after = ScriptedServer([OK]), ScriptedServer([OK])
+    clock = [datetime.now(UTC)]
+    async with before.serve() as first, after.serve(at=("127.0.0.2", urlsplit(first).port or 0)):
+        url = first.replace("127.0.0.1", HOST)
+        resolver[:] = ["127.0.0.1"]
+        api = ApiClient(url, TokenSource(Secret("t0ken")), now=lambda: clock[0])
+        async with api if to_api else DestinationClient(Destination("p", url), now=lambda: clock[0]) as client:
+            for minutes in range(62):
+                await (client.post_metrics(b"{}", "key-1") if isinstance(client, ApiClient) else client.send(b""))
+                if minutes == 1:
+                    resolver[:] = ["127.0.0.2"]
+                clock[0] += timedelta(minutes=1)
+    assert (len(before.asked), before.connections) == (61, 1), "until the first request after an hour"
+    assert (len(after.asked), after.connections) == (1, 1)
 
 
 async def test_a_name_with_no_address_that_works_says_why(resolver):

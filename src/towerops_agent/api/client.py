@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -30,7 +31,6 @@ from towerops_agent.api.proxy import is_local, proxy_of, proxy_passwords
 from towerops_agent.api.tls import describe_tls_failure, tls_context, validity
 from towerops_agent.api.wire import contract
 from towerops_agent.api.wire.outcomes import (
-    SOON_S,
     Accepted,
     Acknowledgement,
     Certificate,
@@ -77,8 +77,8 @@ LOOK_AGAIN_S = 3_600.0
 class Expiries:
     """Until when the certificates of one client's connections are valid: the server's as last seen, and the agent's own.
 
-    A connection that is kept open keeps the certificate with which it began. So close to its end another one is made
-    once an hour, and more often in its last two, or a renewed one would not be seen for as long as the connection lasts.
+    A connection that is kept open keeps the certificate with which it began, and the address: that of a server which has been
+    replaced, as long as it answers. So another one is made once an hour, and more often in the last two hours of a certificate.
     Not after its end: no other connection could be made if it is not renewed.
     """
 
@@ -86,7 +86,7 @@ class Expiries:
         self._server: Validity | None = None
         self._own: Validity | None = None
         self._shown_on: object = None  # the TLS connection on which it was last seen; it is read once of each
-        self._renewed_s = -LOOK_AGAIN_S
+        self._renewed_s: float | None = None
 
     def presents(self, client_cert: Path | None) -> None:
         """Note the agent's own certificate, of which a context was made just now."""
@@ -104,8 +104,10 @@ class Expiries:
 
     def headers(self, now_s: float) -> dict[str, str]:
         """For the next request: whether its connection is to end with it."""
-        left_s = 0.0 if self._server is None else self._server.until_s - now_s
-        if not 0 < left_s < SOON_S or abs(now_s - self._renewed_s) < min(LOOK_AGAIN_S, left_s / 2):
+        if self._renewed_s is None:
+            self._renewed_s = now_s
+        left_s = inf if self._server is None else self._server.until_s - now_s
+        if left_s <= 0 or abs(now_s - self._renewed_s) < min(LOOK_AGAIN_S, left_s / 2):
             return {}
         self._renewed_s = now_s
         return {"Connection": "close"}
