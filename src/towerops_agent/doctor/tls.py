@@ -58,6 +58,15 @@ def _next_step(error: ssl.SSLError) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """Whether a server answered a plain question, and the time in its answer. `is_silent`: it did not, nor hang up."""
+
+    answered: bool = False
+    date: datetime | None = None
+    is_silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Encounter:
     """The result of a handshake. `date`: the server's time, None if it did not send it."""
 
@@ -82,13 +91,15 @@ def check_tls(connect: Callable[[], socket.socket], context: ssl.SSLContext, hos
         hint = "does a firewall inspect TLS, or is this port without TLS?"
         found = f"the connection broke during the handshake: {error.strerror or error}"
         return Encounter(Check(NAME, Result.FAILED, found, hint))
-    return Encounter(_judge(f"{version}", certificate, word.answered, now), word.date)
+    return Encounter(_judge(f"{version}", certificate, word, now), word.date)
 
 
-def _judge(version: str, certificate: x509.Certificate | None, answered: bool, now: datetime) -> Check:
+def _judge(version: str, certificate: x509.Certificate | None, word: Word, now: datetime) -> Check:
     """A handshake that succeeded."""
     found = f"{version}, {describe(certificate, now) if certificate else 'with a certificate that can not be shown'}"
-    if not answered:
+    if word.is_silent:
+        return Check(NAME, Result.WARNING, f"{found}; then no answer", "see below whether the API answers")
+    if not word.answered:
         hint = "does it want a client certificate (TOWEROPS_CLIENT_CERT)? See below whether the API answers"
         return Check(NAME, Result.WARNING, f"{found}; then it closed the connection", hint)
     if certificate is not None and _validity(certificate).soon_s < now.timestamp():
@@ -132,14 +143,6 @@ def _certificate(connection: ssl.SSLSocket) -> x509.Certificate | None:
     return certificate
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """Whether a server answered a plain question, and the time in its answer."""
-
-    answered: bool = False
-    date: datetime | None = None
-
-
 def ask_date(connection: socket.socket, host: str, path: str) -> Word:
     """The server's answer to a request without a token. Raises ssl.SSLError if TLS fails only now."""
     lines = (f"HEAD {path or '/'} HTTP/1.1", f"Host: {host}", f"User-Agent: towerops-agent/{__version__}", "Connection: close")
@@ -151,6 +154,8 @@ def ask_date(connection: socket.socket, host: str, path: str) -> Word:
         return Word()
     except ssl.SSLError:
         raise
+    except TimeoutError:
+        return Word(is_silent=True)
     except OSError:
         return Word()
     dates = [value.strip() for name, _, value in (line.partition(":") for line in head.split("\r\n")) if name.lower() == "date"]

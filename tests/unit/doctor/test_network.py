@@ -13,6 +13,7 @@ from contract.scripted_server import ScriptedServer, answer
 from contract.test_tls import self_signed
 from support.hang import HANG_S
 from towerops_agent.api.tls import tls_context
+from towerops_agent.doctor import tls
 from towerops_agent.doctor.findings.check import Result
 from towerops_agent.doctor.network import check_network
 
@@ -146,6 +147,24 @@ async def test_a_server_that_wants_a_client_certificate_is_reported(ca, context)
     assert checks["TLS"].result is Result.FAILED
     assert "wants a client certificate" in checks["TLS"].found
     assert "TOWEROPS_CLIENT_CERT" in checks["TLS"].hint
+
+
+async def test_a_server_that_is_silent_has_not_closed_the_connection(ca, context, monkeypatch):
+    """It does not want a client certificate, then: it is overloaded, or waits for another."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.01)
+        assert tls.ask_date(ours, "localhost", "/") == tls.Word(is_silent=True)
+        theirs.close()
+        assert tls.ask_date(ours, "localhost", "/") == tls.Word()
+
+    def wait_in_vain(_):
+        raise TimeoutError
+
+    monkeypatch.setattr(tls, "read_head", wait_in_vain)
+    check, _ = await over_tls(ca.issue_cert("localhost"), context)
+    assert (check.result, check.hint) == (Result.WARNING, "see below whether the API answers")
+    assert check.found.endswith("; then no answer")
 
 
 async def test_a_port_without_tls_is_reported(context):

@@ -77,9 +77,13 @@ def check_api(outcome: ConfigOutcome[object], network_works: bool, took_s: float
         case Unavailable(reason, status) if status is None:
             if not network_works:
                 return [Check(_API, Result.SKIPPED, "not reached: see above"), _UNKNOWN]
-            return [Check(_API, Result.FAILED, reason, "does something on the way cut connections?"), _UNKNOWN]
+            hint = "is the server overloaded?" if outcome.timed_out else "does something on the way cut connections?"
+            return [Check(_API, Result.FAILED, reason, hint), _UNKNOWN]
         case Unavailable(reason, status) if status is not None and 200 <= status < 300:
             hint = "is it the API that answers, or a login page (captive portal) or a proxy on the way?"
+            return [Check(_API, Result.FAILED, reason, hint), _UNKNOWN]
+        case Unavailable(reason, 429):
+            hint = "the server wants fewer requests: the agent waits by itself, and loses nothing"
             return [Check(_API, Result.FAILED, reason, hint), _UNKNOWN]
         case Rejected(status, reason):
             return [Check(_API, Result.FAILED, f"status {status}: {reason}", _NOT_GIVEN), _UNKNOWN]

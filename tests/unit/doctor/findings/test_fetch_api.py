@@ -53,6 +53,7 @@ def test_an_answer_that_is_not_a_configuration_may_be_another_servers():
 
 ANSWERS = Check("API", Result.OK, "answers in 1500 ms")
 UNKNOWN = Check("token", Result.SKIPPED, "not known: the API did not say")
+FEWER = "the server wants fewer requests: the agent waits by itself, and loses nothing"
 LOGIN_PAGE = "is it the API that answers, or a login page (captive portal) or a proxy on the way?"
 OF_ITS_OWN = "the server has a problem of its own: the agent tries again by itself, and loses nothing"
 NOT_GIVEN = (
@@ -90,10 +91,11 @@ def failed(found, hint):
             ),
         ),
         (Unavailable("cut"), failed("cut", "does something on the way cut connections?")),
+        (Unavailable("no answer within 15 s", timed_out=True), failed("no answer within 15 s", "is the server overloaded?")),
         (Unavailable("a page", 299), failed("a page", LOGIN_PAGE)),
         (Unavailable("busy", 300), failed("busy", OF_ITS_OWN)),
         (Unavailable("busy", 199), failed("busy", OF_ITS_OWN)),
-        (Unavailable("status 429: slow down", 429), failed("status 429: slow down", OF_ITS_OWN)),
+        (Unavailable("status 429: slow down", 429), failed("status 429: slow down", FEWER)),
         (Unavailable("status 405: no GET", 405), failed("status 405: no GET", NOT_GIVEN)),
         (Rejected(422, "no"), failed("status 422: no", NOT_GIVEN)),
         (TooLarge(), failed("more than the server accepts in one request (413)", NOT_GIVEN)),
