@@ -67,6 +67,7 @@ def test_what_is_wrong_is_reported_with_its_reason_and_since_when():
             counters={
                 "metrics_expired": {"": 7},
                 "polls_skipped": {"late": 2},
+                "pings_unsent": {"no_permission": 5},
                 "bugs": {},
                 "readings_missing": {"noSuchObject": 3000, "refused": 900},
             },
@@ -86,6 +87,7 @@ def test_what_is_wrong_is_reported_with_its_reason_and_since_when():
         "backlog    81,600 metrics late, the oldest 1 h 12 min old, delivered in about 40 s",
         "metrics expired since the start: 7",
         "polls skipped since the start: 2 late",
+        "pings unsent since the start: 5 no_permission",
         "missing in the last polls: 9 timeout, 3 noSuchObject, of 2 devices (`towerops-agent devices --lacking`)",
         "differs from the server's by 1 min 35 s",
     ):
