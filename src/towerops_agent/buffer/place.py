@@ -25,6 +25,9 @@ PAGE_OCTETS = 512
 NEEDED_OCTETS = 64 << 10
 """What a database needs to be opened: above all SQLite's index of the journal, of 32 KB."""
 
+WRITABLE = "mount it for writing; a container or a service may write only where it is allowed to"
+"""What to do about a file system that is read-only: ProtectSystem= and `docker run --read-only` make it so as well."""
+
 DOES_NOT_ANSWER = frozenset({errno.EIO, errno.ENXIO, errno.ERANGE})
 """With these a disk reports a part of it that can't be read. SQLite takes such a page for a damaged one."""
 
@@ -69,7 +72,7 @@ def advice(path: Path, error: Exception, otherwise: str) -> str:
         return otherwise
     # An ext4 that Linux 6 has made read-only after an error calls itself writable, and only refuses.
     if disk.f_flag & os.ST_RDONLY or (isinstance(error, OSError) and error.errno == errno.EROFS):
-        return "its file system is read-only, `dmesg` says whether the kernel made it so: mount it for writing"
+        return f"its file system is read-only, `dmesg` says whether the kernel made it so: {WRITABLE}"
     if disk.f_bavail * disk.f_frsize < NEEDED_OCTETS:
         return "its disk is full: make room there"
     if disk.f_files and not disk.f_favail:

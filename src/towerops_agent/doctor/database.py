@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import is_corruption, octets_on_disk
-from towerops_agent.buffer.place import beside, is_foreign
+from towerops_agent.buffer.place import WRITABLE, beside, is_foreign
 from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.telemetry.live_client import CannotAnswer, ForeignAnswer, ask, health
@@ -110,8 +110,8 @@ def _agent_in_memory(path: Path) -> Check | None:
             return None
     except (TimeoutError, CannotAnswer):
         pass
-    except ForeignAnswer:
-        return None
+    except ForeignAnswer as error:
+        return Check(_AGENT, Result.WARNING, str(error))
     found = "an agent runs, and keeps its polls in memory: it can't use this database"
     return Check(_AGENT, Result.WARNING, found, "`towerops-agent status` says why")
 
@@ -203,7 +203,7 @@ def _access_hint(path: Path) -> str:
     """What to do about a file that can't be read or written."""
     with suppress(OSError):
         if os.statvfs(path).f_flag & os.ST_RDONLY or _refuses_writes(path):
-            return "its file system is read-only: `dmesg` says whether the kernel made it so; mount it for writing"
+            return f"its file system is read-only: `dmesg` says whether the kernel made it so; {WRITABLE}"
     return f"check its mode, or run this as the agent's user ({_owner(path)})"
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from support.skips import AS_ROOT
+from support.squatter import squatter
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import Database
 from towerops_agent.doctor.database import check_database
@@ -144,6 +145,17 @@ async def test_an_agent_that_can_not_even_say_how_it_is_runs(tmp_path):
     assert agent.found == "an agent runs, and keeps its polls in memory: it can't use this database"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+async def test_who_answers_in_the_agents_place_is_named(tmp_path):
+    """As the agent of systemd's dynamic user, which may not write where the database is to be, when root asks."""
+    database = tmp_path / "agent.db"
+    tmp_path.chmod(0o755)
+    async with squatter(database, b"0\nhealthy\n") as pid:
+        _, agent, _ = await asyncio.to_thread(check_database, database, 1)
+    assert agent.result is Result.WARNING
+    assert agent.found.startswith(f"process {pid} of user 65534 answers in the agent's place, and is not believed")
+
+
 def test_the_doctor_keeps_no_agent_from_its_database(tmp_path):
     path = tmp_path / "agent.db"
     Database.open(path, 0).close()
@@ -258,6 +270,7 @@ def test_a_file_system_that_is_read_only_is_named_as_such(tmp_path, monkeypatch)
     file, _, _ = checked(path)
     assert file.found == f"{path} can't be written"
     assert "read-only" in file.hint
+    assert "a service may write only where it is allowed to" in file.hint
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from support.squatter import squatter
 from towerops_agent.cli.reports import read_snapshot
 from towerops_agent.errors import AgentError, BufferFailure
 from towerops_agent.telemetry import live_client
@@ -118,29 +119,10 @@ async def test_a_process_of_another_user_is_not_believed_to_be_the_agent(tmp_pat
     tmp_path.chmod(0o755)
     if exists:
         database.touch()
-    code = f"""
-import os, socket
-sock = socket.socket(socket.AF_UNIX)
-os.setresuid(65534, 65534, 65534)
-sock.bind({live_address(str(database))!r})
-sock.listen()
-print("listens", flush=True)
-while True:
-    asker, _ = sock.accept()
-    if asker.recv(100):
-        asker.sendall(b"0\\nhealthy\\x1b[2J\\n")
-    asker.close()
-"""
-    squatter = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=subprocess.PIPE)
-    try:
-        assert squatter.stdout is not None
-        assert await squatter.stdout.readline() == b"listens\n"
-        with pytest.raises(ForeignAnswer, match=f"process {squatter.pid} of user 65534 answers in the agent's place"):
+    async with squatter(database, b"0\nhealthy\x1b[2J\n") as pid:
+        with pytest.raises(ForeignAnswer, match=f"process {pid} of user 65534 answers in the agent's place"):
             await ask(database)
         status, text = await asyncio.to_thread(live_client.health, str(database)) or (0, b"")
         assert (status, b"is not believed" in text, b"\x1b" in text) == (1, True, False)
         os.chown(database if exists else tmp_path, 65534, 65534)  # then it may be the agent
         assert await ask(database) == b"0\nhealthy\x1b[2J\n"
-    finally:
-        squatter.kill()
-        await squatter.wait()

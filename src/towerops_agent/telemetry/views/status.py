@@ -24,7 +24,15 @@ SHOWN_DEVICES: Final = 20
 SHOWN_REFUSALS: Final = 10
 SHOWN_PROBLEMS: Final = 10
 
-_LOSSES: Final = ("polls_skipped", "pings_unsent", "metrics_refused", "metrics_expired", "metrics_evicted", "metrics_dropped", "bugs")
+_LOSSES: Final = (
+    "polls_skipped",
+    "pings_unsent",
+    "metrics_refused",
+    "metrics_expired",
+    "metrics_evicted",
+    "metrics_dropped",
+    "bugs",
+)
 """The counters of losses, and of what was never measured; shown if they are not zero."""
 
 _ODDITIES: Final = frozenset(Oddity)
