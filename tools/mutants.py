@@ -121,7 +121,8 @@ def tests_of(directory: str) -> list[str]:
     if is_directory(directory):
         return [f"tests/unit/{directory}", *BESIDE.get(directory, ()), *properties]
     package, _, module = f"tests/unit/{directory}".rpartition("/")
-    return [*(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / package).glob(f"test_{module}*.py"))), *properties]
+    own = sorted((ROOT / package).glob(f"test_{module}*.py")) or sorted((ROOT / package).rglob("test_*.py"))
+    return [*(path.relative_to(ROOT).as_posix() for path in own), *properties]
 
 
 def copy_tree(target: Path) -> None:
