@@ -25,7 +25,7 @@ PAGE_OCTETS = 512
 NEEDED_OCTETS = 64 << 10
 """What a database needs to be opened: above all SQLite's index of the journal, of 32 KB."""
 
-WRITABLE = "mount it for writing; a container or a service may write only where it is allowed to"
+WRITABLE = "mount it for writing; a container or a service may write only to its own directory"
 """What to do about a file system that is read-only: ProtectSystem= and `docker run --read-only` make it so as well."""
 
 DOES_NOT_ANSWER = frozenset({errno.EIO, errno.ENXIO, errno.ERANGE})

@@ -270,7 +270,7 @@ def test_a_file_system_that_is_read_only_is_named_as_such(tmp_path, monkeypatch)
     file, _, _ = checked(path)
     assert file.found == f"{path} can't be written"
     assert "read-only" in file.hint
-    assert "a service may write only where it is allowed to" in file.hint
+    assert "a service may write only to its own directory" in file.hint
 
 
 @pytest.mark.parametrize(
