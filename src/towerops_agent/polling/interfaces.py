@@ -12,7 +12,15 @@ from typing import Final
 
 from towerops_agent.clocks import steady_us, wall_us
 from towerops_agent.polling.course.device import Device, first_width, replan
-from towerops_agent.polling.course.evidence import has_fallen, has_fallen_for_sure, has_gone_on, has_passing, named_of, unproven
+from towerops_agent.polling.course.evidence import (
+    has_fallen,
+    has_fallen_for_sure,
+    has_gone_on,
+    has_passing,
+    named_of,
+    octets_of,
+    unproven,
+)
 from towerops_agent.polling.course.identity import MOST_ROWS, Course, Get, Identities, Interfaces, Rows, Values, Walk, identify
 from towerops_agent.polling.course.news import (
     Ambiguous,
@@ -33,6 +41,7 @@ from towerops_agent.polling.course.traits import (
     DOUBTED,
     LAST_CHANGE_PATIENCE,
     NOTHING,
+    SECONDS_SLACK_US,
     UNCHECKED,
     USELESS,
     BootClock,
@@ -77,6 +86,7 @@ class Verifier:
         self._news = news
         self._unproven: list[int] = []
         self._began_us = 0
+        self._last_uptime_us: int | None = None  # when the sysUpTime before was read
 
     async def prepare(self) -> None:
         """Ask for unknown names before the counters are read, if the device is too slow for asking afterwards."""
@@ -104,7 +114,7 @@ class Verifier:
             silent, renamed = unproven(progress, standings, device.if_names)
             if start and self._begins(start, fallen, progress):
                 self._begin_anew(Restarted() if start is Start.AGAIN else Replaced())
-            elif not (traits.check or changed or start or silent or renamed):
+            elif not (traits.check or changed or (start and not plan.names) or silent or renamed):
                 if plan.names and due and not _is_unsettled(device):
                     device.check_in = LOOK_AGAIN_POLLS  # the names came with the counters
                     return progress
@@ -141,14 +151,22 @@ class Verifier:
                 del withheld[i]  # nothing to withhold: the device's own answer counts
         return withheld | dict.fromkeys(self._unproven, Reason.UNVERIFIED)
 
+    def keep_octets(self, progress: PollProgress) -> None:
+        """Keep the octet counters of this poll, to be compared with those of the next one."""
+        device = self._device
+        if device.if_indexes:
+            device.octets, device.octets_us = octets_of(progress, device.octets), steady_us()
+
     def _start(self, progress: PollProgress) -> Start:
         """What the device's sysUpTime shows of its start. If its counters went on since the last poll, it is the same."""
-        uptime = progress.uptime
+        uptime, traits = progress.uptime, self._device.traits
         if uptime is None:
             return Start.SAME
+        if traits.booted_at_us is not None and traits.uptime is not None:
+            self._last_uptime_us = traits.booted_at_us + traits.uptime * 10_000
         now_us = steady_us()
         ago_us = wall_us() - progress.received_us[0]  # the rest of the poll may have taken minutes
-        return self._device.traits.observe_uptime(uptime, max(now_us - max(ago_us, 0), self._began_us))
+        return traits.observe_uptime(uptime, max(now_us - max(ago_us, 0), self._began_us))
 
     def _learn_from(self, if_indexes: tuple[int, ...], standings: bytes, changed: bool) -> None:
         """Compare the interfaces before and after they were looked up."""
@@ -173,12 +191,22 @@ class Verifier:
         return True
 
     def _begins(self, start: Start, fallen: bool, progress: PollProgress) -> bool:
-        """Whether the device's counters have begun again, if its sysUpTime shows this of its start. `fallen`: has_fallen."""
+        """Whether the device's counters have begun again, if its sysUpTime shows this of its start. `fallen`: has_fallen.
+
+        Those of the last poll show nothing of a start within that poll, as some were read after it.
+        """
         octets, is_again = self._device.octets, start is Start.AGAIN
-        if octets is None:
+        if octets is None or (is_again and self._has_started_in_last_poll()):
             return is_again
         fell = fallen if is_again else has_fallen_for_sure(octets, progress, self._device.traits.widths)
         return fell or ((is_again or any(octets)) and not has_gone_on(octets, progress))
+
+    def _has_started_in_last_poll(self) -> bool:
+        """Whether the device has started between its sysUpTime of the last poll and the end of that poll."""
+        at_us, after_us = self._device.traits.booted_at_us, self._last_uptime_us
+        if at_us is None or after_us is None:
+            return False
+        return after_us - SECONDS_SLACK_US <= at_us <= self._device.octets_us + SECONDS_SLACK_US
 
     def _begin_anew(self, news: News) -> None:
         device = self._device

@@ -15,7 +15,6 @@ import structlog
 
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device, replan
-from towerops_agent.polling.course.evidence import octets_of
 from towerops_agent.polling.course.interpret import interpret, lacking_items
 from towerops_agent.polling.course.news import (
     Ambiguous,
@@ -169,7 +168,7 @@ class _Course:
         if progress.heard:
             progress = await verifier.verify(progress, self._read_all)
             withheld = verifier.withheld(progress)
-            device.octets = octets_of(progress, device.octets) if device.if_indexes else None
+            verifier.keep_octets(progress)
         progress.finish()
         if (traits.by_next, traits.next_only) != by_next:
             self._news.append(ByNext(0 if traits.next_only else len(traits.by_next)))

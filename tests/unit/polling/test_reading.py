@@ -1084,6 +1084,60 @@ def test_a_device_in_place_of_one_that_was_up_for_longer_has_not_restarted(monke
     assert device.traits.starts == len(said)
 
 
+def test_a_device_that_starts_again_during_a_poll_has_restarted_though_its_counters_go_on_after_that_poll(monkeypatch):
+    """Its sysUpTime was read before, and its counters behind it."""
+    device = devices.device(host=HOST, interfaces=[1])
+    assert read_at(monkeypatch, device, (0, 20, 1000), (1, 21, 5), (2, 1, 60), (3, 2, 70)) == [RESTARTED]
+
+
+def test_the_devices_agent_that_starts_again_between_two_polls_does_not_count_as_a_restart_of_the_device(monkeypatch):
+    device = devices.device(host=HOST, interfaces=[1])
+    assert read_at(monkeypatch, device, (0, 20, 1000), (1, 21, 1005), (2, 0.5, 1060), (3, 1.5, 1070)) == []
+
+
+def test_a_device_in_place_of_one_that_was_up_for_less_is_another_one_by_its_counters(monkeypatch):
+    """As when an address is given to another device, or a standby takes over."""
+    device = devices.device(host=HOST, interfaces=[1])
+    assert read_at(monkeypatch, device, (0, 70, 1000), (1, 71, 1100), (2, 500, 50), (3, 501, 60)) == [ANOTHER]
+    assert device.traits.starts == 1
+
+
+def requests_of_polls(monkeypatch, ticks_a_second):
+    """How many requests eight polls take of a device whose sysUpTime counts so."""
+    standing, passed_s = simulated(wide=[1]), 3600
+    standing.put(child(IF_NAME, 1), ber.OCTET_STRING, b"port1")
+    client, device = FakeClient({HOST: standing}), devices.device_of(HOST, (Interface("i1", 1, "port1"),))
+
+    def pass_on(_n):
+        nonlocal passed_s
+        passed_s += 300
+        standing.put(SYS_UP_TIME, ber.TIME_TICKS, passed_s * ticks_a_second)
+
+    monkeypatch.setattr(interfaces, "steady_us", lambda: passed_s * 1_000_000)
+    assert all(result.missing == {} for result, _ in poll(client, device, times=8, between=pass_on))
+    return len(client.requests)
+
+
+@pytest.mark.parametrize("ticks_a_second", [10, 250])
+def test_a_sysuptime_in_another_unit_costs_no_further_requests(monkeypatch, ticks_a_second):
+    """It seems to be of another start each time. The counters show that it is not, and the names came with them."""
+    assert requests_of_polls(monkeypatch, ticks_a_second) == requests_of_polls(monkeypatch, 100)
+
+
+def test_it_is_the_same_one_if_its_counters_go_on(monkeypatch):
+    """As when this machine was frozen, or the device's clock was set, by which it counts its sysUpTime."""
+    device = devices.device(host=HOST, interfaces=[1])
+    assert read_at(monkeypatch, device, (0, 70, 1000), (1, 71, 1100), (2, 500, 1150), (3, 501, 1160)) == []
+
+
+def test_the_octets_of_a_device_without_64_bit_counters_in_place_of_one_with_them_are_read_however_long_it_was_up(monkeypatch):
+    device = devices.device(host=HOST, interfaces=[1])
+    assert read_at(monkeypatch, device, (0, 70, 1000), (1, 71, 1100)) == []
+    assert device.traits.widths == bytes([WIDE] * 2)
+    assert read_at(monkeypatch, device, (2, 500, 5000), (3, 501, 5100), width=NARROW) == [ANOTHER]
+    assert device.traits.widths == bytes([NARROW] * 2)
+
+
 @pytest.mark.parametrize("ports", [[], [1]])
 def test_a_device_that_was_off_for_a_while_has_restarted(monkeypatch, ports):
     device = devices.device(host=HOST, interfaces=ports)

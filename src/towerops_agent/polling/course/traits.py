@@ -78,7 +78,10 @@ _NO_OIDS: Final[Mapping[Oid, int]] = MappingProxyType({})
 _NO_REFUSALS: Final[Mapping[Oid, str]] = MappingProxyType({})
 
 SECONDS_SLACK_US: Final = 2_000_000
-"""How far a sysUpTime that counts seconds may be off between two polls: by the second that has just begun, and by the way."""
+"""How far a sysUpTime may be off that counts seconds, or goes on by them: by the second that has just begun, and by the way."""
+
+_OTHER_UNITS_US: Final = (1_000_000, 1_000)
+"""What sysUpTime counts, in place of hundredths of a second, on some firmware: seconds, or milliseconds."""
 
 UPTIME_WRAP_US: Final = (1 << 32) * 10_000
 """After this time sysUpTime starts at 0 again: 497 days."""
@@ -93,7 +96,7 @@ LAST_CHANGE_PATIENCE: Final = 3
 class Start(IntEnum):
     """What a sysUpTime shows of the device's start: false if it has not started again.
 
-    `OTHER`: it is not that of the same start, and too large for a start since the device was last read.
+    `OTHER`: it is not that of the same start, and too large for a start since the device was last read, or before that start.
     """
 
     SAME = 0
@@ -302,8 +305,9 @@ class Traits:
         """Note a sysUpTime, read now: whether the device seems to have restarted since the last one.
 
         It has if sysUpTime fell, or if the device's start has moved forward: it may have restarted long ago, unnoticed. It
-        has not if sysUpTime has wrapped, stands still, or has gone on by one for each second. If it has been up for longer than
-        since it was last read, then it is another device, or counts slower than time passes.
+        has not if sysUpTime has wrapped, stands still, or has gone on by one for each second or millisecond. If it has been up
+        for longer than since it was last read, or than the device was by its last sysUpTime, then it is another device, or
+        counts otherwise than time passes, or this machine was frozen.
         """
         booted_at_us = now_us - uptime * 10_000
         before_us, before, self.uptime = self.booted_at_us, self.uptime, uptime
@@ -319,9 +323,10 @@ class Traits:
         if before is None:
             return Start.AGAIN if later_us > CLOCK_SLACK_US else Start.SAME
         read_us = before_us + before * 10_000
-        counts_seconds = abs((uptime - before) * 1_000_000 - (now_us - read_us)) <= SECONDS_SLACK_US
-        if uptime > before and (later_us <= CLOCK_SLACK_US or counts_seconds):
-            return Start.SAME
+        if uptime > before:
+            passed_us, count = now_us - read_us, uptime - before
+            if abs(later_us) <= CLOCK_SLACK_US or any(abs(count * us - passed_us) <= SECONDS_SLACK_US for us in _OTHER_UNITS_US):
+                return Start.SAME
         return Start.AGAIN if booted_at_us > read_us - CLOCK_SLACK_US else Start.OTHER
 
     @property

@@ -201,10 +201,22 @@ def test_a_sysuptime_that_starts_at_0_after_497_days_is_not_a_restart(times, lat
         (5 * HOUR_US + 10_000, Start.OTHER),
         (7 * HOUR_US - CLOCK_SLACK_US - 10_000, Start.OTHER),
         (7 * HOUR_US - CLOCK_SLACK_US, Start.SAME),
+        (7 * HOUR_US + CLOCK_SLACK_US, Start.SAME),
+        (7 * HOUR_US + CLOCK_SLACK_US + 10_000, Start.OTHER),
     ],
 )
 def test_a_device_that_was_up_two_hours_ago_has_restarted_since_only_if_it_is_up_for_less(uptime_us, start):
     assert seen(5 * HOUR_US, 7 * HOUR_US).observe_uptime(uptime_us // 10_000, 9 * HOUR_US) is start
+
+
+@pytest.mark.parametrize("ticks_a_second", [1, 1000])
+def test_a_sysuptime_that_counts_seconds_or_milliseconds_is_of_the_same_start(ticks_a_second):
+    """By hundredths of a second its device would have started later each time, or earlier."""
+    traits = seen(HOUR_US, HOUR_US)
+    before = traits.uptime
+    for minutes in (5, 10, 15):
+        uptime = before + 60 * minutes * ticks_a_second
+        assert traits.observe_uptime(uptime, HOUR_US + 60_000_000 * minutes) is Start.SAME
 
 
 def test_a_moment_is_the_same_in_the_same_boot_and_by_the_wall_clocks_in_another():
