@@ -1,8 +1,12 @@
 """What our profiles make of what radios say, as their MIBs and recordings have it: which value is which, in which unit."""
 
+from collections import ChainMap
+
 import pytest
 
 from support.discovered import ENTERPRISES, discovered, found, readings
+from support.mib import port
+from towerops_agent.snmp.wire import ber
 
 SAF = f"{ENTERPRISES}.7571.100.1.1"
 CANOPY = f"{ENTERPRISES}.161.19.3"
@@ -133,3 +137,35 @@ def test_an_alcoma_has_its_levels_and_nothing_while_the_unit_is_not_reached():
     }
     offline = discovered("12140.2", {f"{ALCOMA}.3.4.0": -128, f"{ALCOMA}.3.9.0": -1}).sensors
     assert [(sensor.name, sensor.skip) for sensor in offline] == [("rx level", {-128}), ("internal temperature", {-1})]
+
+
+def test_the_radios_of_a_mikrotik_are_named_as_its_interfaces_and_a_station_by_its_address():
+    """As MIKROTIK-MIB's index and LibreNMS have it. Before, they were numbers."""
+    wireless = f"{ENTERPRISES}.14988.1.1.1"
+    names = {1: "wlan1", 2: "wlan2", 7: "wlan60-1", 9: "lte1"}
+    values: dict[str, int | str | tuple[int, bytes]] = {
+        f"{wireless}.1.1.4.1": -61,
+        f"{wireless}.3.1.6.2": 7,
+        f"{wireless}.8.1.12.7": -55,
+    }
+    values |= {f"{wireless}.9.1.9.4": -54, f"{wireless}.9.1.3.4": (ber.OCTET_STRING, bytes.fromhex("d4ca6dc0e1f2"))}
+    values |= {f"{ENTERPRISES}.14988.1.1.16.1.1.4.9": -98}
+    ports = [port(index, name) for index, name in names.items()]
+    sensors = found("14988.1", dict(ChainMap(values, *ports)))
+    assert readings(sensors, "") == {
+        "station signal wlan1": (-61, "dBm"),
+        "access point clients wlan2": (7, ""),
+        "60 GHz RSSI wlan60-1": (-55, "dBm"),
+        "LTE RSRP lte1": (-98, "dBm"),
+        "60 GHz station RSSI d4:ca:6d:c0:e1:f2": (-54, "dBm"),
+    }
+
+
+def test_a_mikrotik_says_0_of_a_station_without_a_link_and_of_the_ccq_that_nv2_has_not():
+    """The signal is read again later; of CCQ there is not a row."""
+    station = f"{ENTERPRISES}.14988.1.1.1.1.1"
+    sensors = found("14988.1", {f"{station}.{column}.1": 0 for column in (2, 3, 4, 7, 9, 10)})
+    assert {name: sensor.skip for name, sensor in sensors.items() if "rate" not in name} == {
+        "station signal 1": frozenset((0,)),
+        "station frequency 1": frozenset((0,)),
+    }

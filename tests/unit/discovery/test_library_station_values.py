@@ -3,6 +3,7 @@
 import pytest
 
 from support.discovered import ENTERPRISES, discovered, found, readings
+from support.mib import port
 
 NAMES = "1.3.6.1.2.1.47.1.1.1.1.7"
 TRIPP_LITE = f"{ENTERPRISES}.850.1.1.3"
@@ -53,9 +54,13 @@ def test_of_a_switch_with_comware_the_parts_whose_power_is_measured_are_named():
 def test_the_modem_of_a_cisco_is_not_the_interface_that_has_the_same_number():
     """CISCO-WAN-3G-MIB: entPhysicalIndex."""
     modem = f"{ENTERPRISES}.9.9.661.1"
-    values: dict[str, int | str] = {f"{modem}.1.1.12.13": 39, f"{modem}.3.1.1.6.13": 3, f"{modem}.3.4.1.1.1.13": -66}
-    values |= {f"{NAMES}.13": "Modem on Cellular0", "1.3.6.1.2.1.2.2.1.2.13": "Vlan1", "1.3.6.1.2.1.2.2.1.8.13": 1}
-    sensors = found("9.1.1", values)
+    values = {
+        f"{modem}.1.1.12.13": 39,
+        f"{modem}.3.1.1.6.13": 3,
+        f"{modem}.3.4.1.1.1.13": -66,
+        f"{NAMES}.13": "Modem on Cellular0",
+    }
+    sensors = found("9.1.1", port(13, "Vlan1") | values)
     assert sorted(sensors) == [
         "modem Modem on Cellular0",
         "modem RSSI Modem on Cellular0",

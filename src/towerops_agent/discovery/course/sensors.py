@@ -101,16 +101,25 @@ def _rows(column: Column, questions: Questions, ports: dict[int, str]) -> Iterat
 
 
 def _row_name(column: Column, index: Index, labels: Rows, ports: dict[int, str]) -> str:
-    return label_at(labels, index) or _INDEX_NAMES.get(column.index, _dotted)(index, ports)
+    return label_at(labels, index, is_mac=column.index == "mac") or _INDEX_NAMES.get(column.index, _dotted)(index, ports)
 
 
-def label_at(labels: Rows, index: Index) -> str:
-    """The text of the row, or of the row that this one belongs to: its index begins with that one's. "" if there is none."""
+def label_at(labels: Rows, index: Index, *, is_mac: bool = False) -> str:
+    """The text of the row, or of the row that this one belongs to: its index begins with that one's. "" if there is none.
+
+    `is_mac`: six octets that are not ASCII are an address.
+    """
     for length in range(len(index), 0, -1):
         tag_value = labels.get(index[:length])
         if tag_value is not None:
-            return text_of(tag_value[1])
+            return (is_mac and _address(tag_value[1])) or text_of(tag_value[1])
     return ""
+
+
+def _address(value: Value) -> str:
+    if not isinstance(value, bytes) or len(value) != _MAC_OCTETS or (value.isascii() and value.decode().isprintable()):
+        return ""
+    return value.hex(":")
 
 
 def text_of(value: Value) -> str:

@@ -129,6 +129,12 @@ def test_a_rows_label_is_its_own_else_that_of_the_row_it_belongs_to():
     assert [label_at(labels, index) for index in ((1, 2), (1, 3), (1,), (2,), (3, 1))] == ["inner", "outer", "outer", "", ""]
 
 
+def test_a_label_of_an_address_is_shown_as_one_where_the_profile_says_so():
+    """A station of MikroTik's was ÔÊmÀáò; six letters are a name."""
+    labels = {(index,): (ber.OCTET_STRING, value) for index, value in enumerate((bytes.fromhex("d4ca6dc0e1f2"), b"tower1", b""))}
+    assert [label_at(labels, index, is_mac=True) for index in labels] == ["d4:ca:6d:c0:e1:f2", "tower1", ""]
+
+
 def test_what_a_profile_needs_is_its_values_and_columns_with_their_labels_and_conditions():
     made = profile(
         "oid: 1.0, name: a, when: {8.0: x}",
