@@ -30,6 +30,9 @@ UNKNOWN: Final = Standing(NOT_POLLED)
 QUIET_US: Final = 11 * 60_000_000
 """An agent that runs writes its snapshot each ten minutes, and a poll within seconds."""
 
+UNWRITTEN_US: Final = 60_000_000
+"""For so long at most a poll is in the agent's memory only (BUFFER_COMMIT_SECONDS)."""
+
 
 def since_start(events: Sequence[Event]) -> Sequence[Event]:
     """The events from the last start of the agent on; all if there is none of a start."""
@@ -67,7 +70,7 @@ def standings(
             standing = Standing(State.UP.value)
         if standing is None:
             standing = UNKNOWN
-        elif standing.state == State.UP and as_of_us - polled_us <= holds_us:
+        elif standing.state == State.UP and as_of_us - polled_us <= holds_us + UNWRITTEN_US:
             standing = Standing(State.UP.value, "", standing.since_us)
         elif standing.state == State.UP and not (standing.reason and as_of_us - written_us <= QUIET_US):
             standing = Standing(NOT_POLLED, "nothing has been read lately", polled_us or None)

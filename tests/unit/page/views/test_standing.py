@@ -53,9 +53,17 @@ def test_a_snapshot_says_nothing_of_a_device_that_was_given_away_since():
 
 
 def test_up_is_believed_only_while_there_are_polls():
-    old = standing(agent(60, STARTED), state(40, "up"), polled_ago_min=3)
-    assert old == Standing("unknown", "nothing has been read lately", NOW_US - 3 * MINUTE_US)
+    old = standing(agent(60, STARTED), state(40, "up"), polled_ago_min=4)
+    assert old == Standing("unknown", "nothing has been read lately", NOW_US - 4 * MINUTE_US)
     assert standing(polled_ago_min=None) == Standing("unknown")
+
+
+def test_polls_that_are_not_written_yet_are_not_missing():
+    """They may wait for a minute in memory (BUFFER_COMMIT_SECONDS): six polls of a device that is polled each ten seconds."""
+    told, hold_us = (agent(60, STARTED), state(40, "up")), 23_500_000
+    for ago_us, is_up in ((hold_us + MINUTE_US, True), (hold_us + MINUTE_US + 1, False)):
+        found = standings(["a"], None, told, {"a": (NOW_US - ago_us, hold_us)}, NOW_US)["a"]
+        assert (found.state == "up") is is_up
 
 
 def test_a_device_that_leaves_no_polls_is_up_by_its_event_while_the_agent_writes():
