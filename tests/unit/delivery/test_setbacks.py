@@ -24,6 +24,7 @@ def bench():
     """`keep` and `halve` log into `lines`. The clock stands still until `now_us` is set."""
 
     async def split(batch):
+        assert batch == BATCH
         return HALVES
 
     bench = SimpleNamespace(counters=Counters(), now_us=0, verdicts=Verdicts())
@@ -44,12 +45,12 @@ def bench():
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-@pytest.mark.parametrize("retry_in_s", [8.04, None], ids=["in this run", "in the next"])
+@pytest.mark.parametrize("retry_in_s", [8.16, None], ids=["in this run", "in the next"])
 def test_a_batch_that_is_kept_is_logged_with_its_reason_and_more_loudly_if_somebody_has_to_act(bench, outcome, level, retry_in_s):
     bench.setbacks.keep(PARCEL, outcome, Kept(retry_in_s, 3))
     event = "batch not delivered, kept for the next run" if retry_in_s is None else "batch not delivered, will retry"
     shown = FIELDS | {"status": outcome.status, "reason": outcome.reason, "unlogged": 0}
-    retry = {} if retry_in_s is None else {"retry_in_s": 8.0}
+    retry = {} if retry_in_s is None else {"retry_in_s": 8.2}
     assert bench.lines == [{"event": event, "log_level": level, **shown, **retry}]
     assert bench.counters.by_reason(Count.BATCHES) == {"retried": 1}
 
@@ -63,10 +64,10 @@ def test_the_same_failure_is_counted_in_between_lines(bench):
     assert bench.counters.by_reason(Count.BATCHES) == {"retried": 4}
 
 
-@pytest.mark.parametrize(("retry_in_s", "what"), [(8.04, "will retry"), (None, "kept for the next run")])
+@pytest.mark.parametrize(("retry_in_s", "what"), [(8.16, "will retry"), (None, "kept for the next run")])
 def test_a_batch_that_fails_where_others_pass_does_not_make_the_api_one_that_fails(bench, retry_in_s, what):
     bench.setbacks.keep(PARCEL, BUSY, Kept(retry_in_s, 3, others_pass=True))
-    retry = {} if retry_in_s is None else {"retry_in_s": 8.0}
+    retry = {} if retry_in_s is None else {"retry_in_s": 8.2}
     shown = FIELDS | {"status": 503, "reason": "busy"}
     assert bench.lines == [{"event": f"batch not delivered, others are; {what}", "log_level": "warning", **shown, **retry}]
     bench.setbacks.keep(PARCEL, BUSY, Kept(8.0, 4))
