@@ -15,10 +15,9 @@ from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.config import seal as cipher
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import ConfigText, decode_config, encode_config
+from towerops_agent.config.seal import OPEN_VERSION
 from towerops_agent.errors import AgentError, InvalidConfig
 from towerops_agent.model import Equipment, Secret
-
-OPEN_VERSION = b"\x00"
 
 
 def seal(token: Secret, config: ConfigText) -> bytes:

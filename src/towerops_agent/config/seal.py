@@ -15,6 +15,8 @@ from typing import BinaryIO, Final
 from towerops_agent.errors import InvalidConfig
 
 VERSION: Final = b"\x02"
+OPEN_VERSION: Final = b"\x00"
+"""Of one that is not sealed: of site files, without their secrets."""
 _SALT_OCTETS = 16
 _NONCE_OCTETS = 12
 _HEADER_OCTETS = 1 + _SALT_OCTETS + _NONCE_OCTETS
@@ -56,6 +58,8 @@ def unseal(token: str, sealed: bytes) -> bytes:
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
+    if sealed.startswith(OPEN_VERSION):
+        raise InvalidConfig("the kept configuration is that of site files, whose secrets are not kept")
     header, text = sealed[:_HEADER_OCTETS], sealed[_HEADER_OCTETS:]
     if len(header) < _HEADER_OCTETS or not header.startswith(VERSION):
         raise InvalidConfig(f"the kept configuration is of format {header[:1].hex() or 'none'}: expected {VERSION.hex()}")

@@ -3,7 +3,7 @@
 import pytest
 
 from towerops_agent.config.document.text import config_text
-from towerops_agent.config.kept import seal, unseal
+from towerops_agent.config.kept import seal, unseal, without_secrets
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Secret
 
@@ -37,3 +37,9 @@ def test_no_octet_can_be_altered():
 def test_what_is_not_a_seal_is_refused(sealed):
     with pytest.raises(InvalidConfig):
         unseal(TOKEN, sealed)
+
+
+def test_that_of_site_files_is_not_taken_for_a_damaged_one():
+    """As an agent finds it that gets its devices from the API from now on."""
+    with pytest.raises(InvalidConfig, match="that of site files, whose secrets are not kept"):
+        unseal(TOKEN, without_secrets(PLAIN))
