@@ -169,3 +169,10 @@ def test_a_mikrotik_says_0_of_a_station_without_a_link_and_of_the_ccq_that_nv2_h
         "station signal 1": frozenset((0,)),
         "station frequency 1": frozenset((0,)),
     }
+
+
+@pytest.mark.parametrize(("degrees", "names"), [(0, ["frequency 1"]), (41, ["frequency 1", "temperature"])])
+def test_an_airmax_radio_without_a_thermometer_has_no_sensor_of_one(degrees: int, names: list[str]):
+    """A LiteBeam 5AC says 0 (a recording of LibreNMS)."""
+    airmax = f"{ENTERPRISES}.41112.1.4"
+    assert sorted(found("10002.1", {f"{airmax}.8.4.0": degrees, f"{airmax}.1.1.4.1": 5745})) == names

@@ -135,3 +135,19 @@ def test_a_switch_with_voss_has_its_load_and_its_memory_by_slot():
         "memory used 1": (900000 * 1024, "bytes"),
         "memory free 1": (1100000 * 1024, "bytes"),
     }
+
+
+def test_a_panel_of_ict_with_two_buses_has_both_and_its_alarm_inputs():
+    """ICT-DISTRIBUTION-PANEL-MIB. Of the modules only one for distribution has channels."""
+    panel, power = f"{ENTERPRISES}.39145.10", f"{ENTERPRISES}.39145.13.10.1"
+    values: dict[str, int | str] = {f"{panel}.10.1.2.1": "B", f"{panel}.10.1.3.1": "53.9", f"{panel}.10.1.4.1": "12.4"}
+    values |= {f"{panel}.9.1.2.0": "door", f"{panel}.9.1.3.0": 3}
+    sensors = found("39145.10", values)
+    assert readings(sensors, "") == {
+        "alarm input door": (3, ""),
+        "bus voltage B": (53.9, "volts"),
+        "bus current B": (12.4, "amperes"),
+    }
+    assert (sensors["alarm input door"].states or {})[3] == "alarm"
+    modules = {f"{power}.3.1": 4, f"{power}.3.2": 2, f"{power}.10.1": 2, f"{power}.10.2": 2}
+    assert readings(found("39145.13", modules), "channel") == {"module channel 2 1": (2, "")}
