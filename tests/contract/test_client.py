@@ -306,9 +306,28 @@ async def test_a_body_without_end_does_not_fill_memory(monkeypatch, bomb):
         assert await client.get_config(ConfigIntake()) == Unavailable("a configuration of more than 1 MiB", 200)
 
 
-async def test_a_body_that_is_not_encoded_as_it_says_is_unavailable():
-    outcome = await posted(answer(200, b"plain", Content_Encoding="gzip"))
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (b"plain", "gzip"),
+        (gzip.compress(b'{"received": 7}', mtime=0)[:-12], "gzip"),
+        (gzip.compress(b'{"received": 7}', mtime=0)[:-4], "gzip"),  # all that it says, but not what shows that it is all
+        (b'{"received": 7}', "br"),  # which nobody asked for
+    ],
+)
+async def test_a_body_that_is_not_encoded_as_it_says_is_unavailable(body, encoding):
+    outcome = await posted(answer(200, body, Content_Encoding=encoding))
     assert outcome == Unavailable("the answer's body is not encoded as its Content-Encoding says")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", "identity", "deflate"])
+async def test_a_body_is_decoded_as_it_says(encoding):
+    plain = b'{"received": 7}'
+    body = {"identity": plain, "deflate": zlib.compress(plain)}.get(encoding) or gzip.compress(plain)
+    server = ScriptedServer([answer(200, body, Content_Encoding=encoding)])
+    async with server.serve() as url, client_of(url) as client:
+        assert await client.post_metrics(b"{}", "key-1") == Accepted(received=7)
+    assert server.asked[0].headers["accept-encoding"] == "gzip"
 
 
 async def test_a_token_that_the_server_echoes_is_not_passed_on():

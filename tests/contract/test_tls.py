@@ -45,7 +45,7 @@ def test_too_little_memory_for_the_systems_authorities_is_not_a_bad_setting(monk
     def load() -> ssl.SSLContext:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
-    monkeypatch.setattr("httpx2.create_ssl_context", load)
+    monkeypatch.setattr("httpcore2.default_ssl_context", load)
     with pytest.raises(OSError, match="Cannot allocate memory"):
         tls_context()
 

@@ -1,34 +1,33 @@
 """The Towerops API's three endpoints over HTTPS, each answer and each failure as a value of outcomes.py.
 
-config/sync.py, delivery's courier.py and heartbeat.py use it; verdicts.py decides what follows from an outcome. httpx2's
+config/sync.py, delivery's courier.py and heartbeat.py use it; verdicts.py decides what follows from an outcome. httpcore2's
 exceptions and those below it end here. It follows no redirect, keeps no cookie, and sends the token only to the base URL. A
 server's text is cut, and cleaned of control characters and of the token, before anyone sees it.
 I/O. Sizes in octets, times in seconds. Source: docs/api.md.
 """
 
 import asyncio
-import os
-import socket
 import ssl
+import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
-import httpx2
+import httpcore2
 import msgspec
 
 from towerops_agent import __version__
+from towerops_agent.api.address import host_header, request_url
 from towerops_agent.api.bearer import TokenSource
-from towerops_agent.api.proxy import is_local, proxy_of, proxy_passwords
-from towerops_agent.api.tls import describe_tls_failure, tls_context, validity
+from towerops_agent.api.failures import NO_ANSWER, TIMED_OUT, Miscoded, Timeouts, no_answer
+from towerops_agent.api.proxy import proxy_for, proxy_passwords
+from towerops_agent.api.tls import tls_context, validity
 from towerops_agent.api.wire import contract
 from towerops_agent.api.wire.outcomes import (
     Accepted,
@@ -54,7 +53,7 @@ from towerops_agent.api.wire.outcomes import (
     is_page,
     retry_after_s,
 )
-from towerops_agent.errors import InvalidConfig, SettingsError
+from towerops_agent.errors import InvalidConfig
 from towerops_agent.masking import masked
 from towerops_agent.text import printable
 
@@ -65,10 +64,13 @@ MOST_REASON_CHARACTERS = 300
 
 CONFIG_WITHIN_S = 600.0
 ANSWER_WITHIN_S = 120.0
-"""How long a whole exchange may last: httpx2's own timeouts start again with each octet, and a server may send them slowly."""
+"""How long a whole exchange may last: httpcore2's own timeouts start again with each octet, and a server may send them slowly."""
 
 KEEPALIVE_S = 45.0
 """Longer than the 30 s between two deliveries, shorter than the 60 s after which many servers hang up."""
+
+_UNPACKED_OCTETS: Final = 1 << 20
+"""How much of a compressed body is unpacked at once: a few octets can stand for a gigabyte."""
 
 
 LOOK_AGAIN_S = 3_600.0
@@ -85,21 +87,19 @@ class Expiries:
     def __init__(self) -> None:
         self._server: Validity | None = None
         self._own: Validity | None = None
-        self._shown_on: object = None  # the TLS connection on which it was last seen; it is read once of each
+        self._shown_on: object = None  # the connection on which it was last seen; it is read once of each
         self._renewed_s: float | None = None
 
     def presents(self, client_cert: Path | None) -> None:
         """Note the agent's own certificate, of which a context was made just now."""
         self._own = None if client_cert is None else validity(client_cert)
 
-    def seen(self, response: httpx2.Response) -> None:
+    def seen(self, reply: "HttpReply") -> None:
         """Note with which certificate the server that answers has shown itself."""
-        stream = response.extensions.get("network_stream")
-        connection = None if stream is None else stream.get_extra_info("ssl_object")
-        if connection is None or connection is self._shown_on:
+        if reply.connection is self._shown_on:
             return
-        self._shown_on, shown = connection, connection.getpeercert()
-        if shown:
+        self._shown_on, tls = reply.connection, reply.connection.get_extra_info("ssl_object")
+        if tls is not None and (shown := tls.getpeercert()):
             self._server = Validity(*(float(ssl.cert_time_to_seconds(shown[end])) for end in ("notBefore", "notAfter")))
 
     def headers(self, now_s: float) -> dict[str, str]:
@@ -108,7 +108,7 @@ class Expiries:
             self._renewed_s = now_s
         left_s = inf if self._server is None else self._server.until_s - now_s
         if left_s <= 0 or abs(now_s - self._renewed_s) < min(LOOK_AGAIN_S, left_s / 2):
-            return {}
+            return {"Connection": "keep-alive"}
         self._renewed_s = now_s
         return {"Connection": "close"}
 
@@ -126,7 +126,7 @@ class _Answer:
     """
 
     status: int
-    headers: httpx2.Headers
+    headers: Mapping[str, str]
     body: bytes
     whole: bool
     ahead_s: float | None
@@ -163,21 +163,21 @@ class ApiClient:
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._tls_files = ca_file, client_cert, client_key
-        self._timeout = httpx2.Timeout(read_timeout_s, connect=connect_timeout_s)
+        self._timeouts = Timeouts(connect_timeout_s, read_timeout_s)
         self.now = now
         self.expiries = Expiries()
-        self._http: httpx2.AsyncClient | None = None
-        self._under_way: Counter[httpx2.AsyncClient] = Counter()  # how many requests each has, one with earlier certificates too
-        self._url = cache(lambda path: httpx2.URL(self._base_url + path))  # parsing one costs as much as the rest
+        self._http: Http | None = None
+        self._under_way: Counter[Http] = Counter()  # how many requests each has, one with earlier certificates too
 
     async def __aenter__(self) -> Self:
         _ = self._token.token  # report a missing token now, not at the first request
         self._http = self._new_http()
+        self._urls = {path: request_url(self._base_url + path) for path in contract.PATHS}
         return self
 
-    def _new_http(self) -> httpx2.AsyncClient:
-        """A client with the current certificate files. Raises SettingsError."""
-        http = new_http(self._base_url, tls_context(*self._tls_files), self._timeout, {"Accept": "application/json"})
+    def _new_http(self) -> "Http":
+        """Connections with the current certificate files. Raises SettingsError."""
+        http = Http(self._base_url, tls_context(*self._tls_files), self._timeouts, {"Accept": "application/json"})
         self.expiries.presents(self._tls_files[1])
         return http
 
@@ -195,15 +195,15 @@ class ApiClient:
         if before is not None:
             await self._close_unused(before)
 
-    async def _close_unused(self, http: httpx2.AsyncClient) -> None:
-        """Close this client if it has been replaced and its last request has ended."""
+    async def _close_unused(self, http: "Http") -> None:
+        """Close these connections if they have been replaced and the last request on them has ended."""
         if http is not self._http and not self._under_way[http]:
             del self._under_way[http]
             await http.aclose()
 
     @asynccontextmanager
-    async def _connections(self) -> AsyncIterator[httpx2.AsyncClient]:
-        """The client for one request."""
+    async def _connections(self) -> AsyncIterator["Http"]:
+        """The connections for one request."""
         if self._http is None:
             raise RuntimeError("the client is not open: use it as `async with ApiClient(…)`")
         http = self._http
@@ -243,7 +243,7 @@ class ApiClient:
         except InvalidConfig as error:
             page = self._cleaned(noting.page.decode(errors="replace"))
             return Unavailable(f"the configuration can't be used: it is a web page: {page}" if page else str(error), 200)
-        fresh = answer.headers.get("ETag", "")
+        fresh = answer.headers.get("etag", "")
         fit = fresh != "" and fresh.isascii() and fresh.isprintable()  # it is sent back as it is
         return ConfigFetched(config, fresh if fit else None, answer.ahead_s)
 
@@ -284,30 +284,28 @@ class ApiClient:
         """
         sent = self.now()
         headers = headers | {"Authorization": f"Bearer {self._token.token.reveal()}"} | self.expiries.headers(sent.timestamp())
-        response, received, whole, ahead = None, bytearray(), False, None
+        reply, received, whole, ahead = None, bytearray(), False, None
         try:
             async with self._connections() as http, asyncio.timeout(within_s):
-                request = http.build_request(method, self._url(path), headers=headers, content=body)
-                response = await http.send(request, stream=True, auth=None)
-                self.expiries.seen(response)
-                ahead = ahead_s(http_date(response.headers.get("Date")), sent, self.now())
+                reply = await http.send(method, self._urls[path], headers, body)
                 try:
-                    take = received.extend if intake is None or response.status_code != 200 else intake.write
-                    whole = await _read(response, most_octets, take)
+                    self.expiries.seen(reply)
+                    ahead = ahead_s(http_date(reply.headers.get("date")), sent, self.now())
+                    take = received.extend if intake is None or reply.status != 200 else intake.write
+                    whole = await reply.read(most_octets, take)
                 finally:
-                    await response.aclose()
-        except (httpx2.RequestError, OSError) as error:
-            if response is None or response.is_success:  # another status says what to do, whatever becomes of its body
-                return self._unavailable(error, within_s, began=response is not None)
-        return _Answer(response.status_code, response.headers, bytes(received), whole, ahead)
+                    await reply.aclose()
+        except NO_ANSWER as error:
+            if reply is None or reply.is_success:  # another status says what to do, whatever becomes of its body
+                return self._unavailable(error, within_s, began=reply is not None)
+        return _Answer(reply.status, reply.headers, bytes(received), whole, ahead)
 
     def _unavailable(self, error: Exception, within_s: float, *, began: bool) -> Unavailable:
         """The outcome of a request without a complete answer. `began`: there was the beginning of one."""
         if isinstance(error, TimeoutError):
             return Unavailable(f"no complete answer within {within_s:g} s", timed_out=True)
-        timed_out = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
-        reason = no_answer(error, self._base_url, self._timeout, "in TOWEROPS_API_URL", began=began)
-        return Unavailable(self._cleaned(reason), timed_out=timed_out)
+        reason = no_answer(error, self._base_url, self._timeouts, "in TOWEROPS_API_URL", began=began)
+        return Unavailable(self._cleaned(reason), timed_out=isinstance(error, TIMED_OUT))
 
     def _failure(self, answer: _Answer, path: str) -> Failure:
         """The outcome of an answer that is not a success."""
@@ -322,10 +320,10 @@ class ApiClient:
             case 400 | 422:
                 return Rejected(status, self._said(answer) or "no reason given")
             case _ if 300 <= status < 400:
-                return Redirected(status, self._cleaned(answer.headers.get("Location", "")))
+                return Redirected(status, self._cleaned(answer.headers.get("location", "")))
         said = self._said(answer) or "an empty body"
-        date = http_date(answer.headers.get("Date"))
-        wait_s = retry_after_s(answer.headers.get("Retry-After"), date or self.now())
+        date = http_date(answer.headers.get("date"))
+        wait_s = retry_after_s(answer.headers.get("retry-after"), date or self.now())
         return Unavailable(f"status {status}: {said}", status, wait_s)
 
     def _said(self, answer: _Answer) -> str:
@@ -338,76 +336,93 @@ class ApiClient:
         return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
 
 
-def new_http(url: str, context: ssl.SSLContext, timeout: httpx2.Timeout, headers: dict[str, str]) -> httpx2.AsyncClient:
-    """A client of the server at `url` that sends these headers, follows no redirect and keeps no cookie. Raises SettingsError."""
-    try:
-        httpx2.URL(url)
-    except httpx2.InvalidURL as error:  # at each request else: it refuses addresses that urllib takes for names
-        found = f"the URL {printable(url)} can't be used ({printable(str(error))})"
-        raise SettingsError(f"{found}: expected the name of a host in it, or its address") from None
-    try:
-        return httpx2.AsyncClient(
-            verify=context,
-            timeout=timeout,
-            limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            headers={"User-Agent": f"towerops-agent/{__version__}"} | headers,
-            follow_redirects=False,
-            trust_env=not is_local(url),  # requests to this machine, with the token, go through no proxy
-        )
-    except (ValueError, ImportError, httpx2.InvalidURL):  # a URL with a password in it: not shown
-        raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
+class Http:
+    """Connections to the server at one URL, kept open between requests; through the environment's proxy for it, if there is one.
 
-
-def no_answer(error: Exception, url: str, timeout: httpx2.Timeout, whose: str, *, began: bool = False) -> str:
-    """Why there was no answer from `url`: the cause that the operator can act on, not the layers above it.
-
-    `whose`: how a message calls the host name of the URL. `began`: there was the beginning of an answer. A proxy's words may be
-    in it.
+    It follows no redirect, keeps no cookie, and decodes gzip. Raises SettingsError if the URL or the proxy can't be used.
     """
-    proxy = proxy_of(url)
-    to_whom = f" to the proxy {proxy}" if proxy else ""
-    match error:
-        case httpx2.ConnectTimeout():
-            return f"no connection{to_whom} within {timeout.connect:g} s"
-        case httpx2.ReadTimeout():
-            return f"no answer within {timeout.read:g} s"
-        case httpx2.WriteTimeout():
-            return f"the server accepted no octet for {timeout.write:g} s"
-        case httpx2.DecodingError():
-            return "the answer's body is not encoded as its Content-Encoding says"
-        case httpx2.ProxyError():
-            return f"the proxy {proxy or 'of the environment'} refused: {error}"
-    for cause in _causes(error):
-        match cause:
-            case ssl.SSLError():
-                return describe_tls_failure(cause)
-            case socket.gaierror():
-                name = f"of the proxy {proxy}" if proxy else whose
-                return f"the host name {name} was not found: {cause.strerror}"
-            case OSError(errno=int(number)):
-                return f"no connection{to_whom}: {os.strerror(number)}"
-    is_cut = not began and url.startswith("http://") and isinstance(error, httpx2.RemoteProtocolError)
-    hint = ": does this port expect https://?" if is_cut else ""
-    return f"{str(error) or 'the connection broke'} ({type(error).__name__}){hint}"
+
+    def __init__(self, url: str, context: ssl.SSLContext, timeouts: Timeouts, headers: Mapping[str, str]) -> None:
+        """`headers`: sent with each request, beside those that every request has, or in place of them."""
+        host = request_url(url)
+        standing = {
+            "Host": host_header(host),
+            "Accept": "*/*",
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"towerops-agent/{__version__}",
+        }
+        given = {name.lower() for name in headers}
+        own = {name: value for name, value in standing.items() if name.lower() not in given}
+        self._headers = _encoded(own | dict(headers))
+        waits = {"connect": timeouts.connect_s, "read": timeouts.silent_s, "write": timeouts.silent_s, "pool": timeouts.silent_s}
+        self._extensions = {"timeout": waits}
+        self._pool = httpcore2.AsyncConnectionPool(context, proxy_for(url), keepalive_expiry=KEEPALIVE_S)
+
+    async def send(self, method: str, url: httpcore2.URL, headers: Mapping[str, str], body: bytes | None) -> "HttpReply":
+        """The answer, whose body is still to be read; it is to be closed. Raises what NO_ANSWER has."""
+        sent = [*self._headers, *_encoded(headers)]
+        if body is not None:
+            sent.append((b"Content-Length", b"%d" % len(body)))
+        request = httpcore2.Request(method, url, headers=sent, content=body, extensions=self._extensions)
+        return HttpReply(await self._pool.handle_async_request(request))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and its causes, the outermost first."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        if isinstance(cause, BaseExceptionGroup):  # one for each address tried
-            yield from _causes(cause.exceptions[0])
-        cause = cause.__cause__ or cause.__context__
+class HttpReply:
+    """A server's answer as it begins: its status and its headers, by their names in small letters."""
+
+    def __init__(self, response: httpcore2.Response) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        self.connection: httpcore2.AsyncNetworkStream = response.extensions["network_stream"]
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the server has done what it was asked for."""
+        return 200 <= self.status < 300
+
+    async def read(self, most_octets: int, take: Callable[[bytes], None]) -> bool:
+        """Pass on the decoded body, at most about `most_octets` of it; whether that is all. Raises what NO_ANSWER has."""
+        unpack = _unpacker(self.headers.get("content-encoding", ""))
+        count = 0
+        async for received in self._response.aiter_stream():
+            for piece in (received,) if unpack is None else _unpacked(unpack, received):
+                take(piece)
+                count += len(piece)
+                if count > most_octets:
+                    return False
+        if unpack is not None and count and not unpack.eof:
+            raise Miscoded("it ends too early")
+        return True
+
+    async def aclose(self) -> None:
+        """End the exchange; its connection too if the body was not read to its end."""
+        await self._response.aclose()
 
 
-async def _read(response: httpx2.Response, most_octets: int, take: Callable[[bytes], None]) -> bool:
-    """Pass on the decoded body, at most about `most_octets` of it; whether that is all."""
-    count = 0
-    async for chunk in response.aiter_bytes():
-        take(chunk)
-        count += len(chunk)
-        if count > most_octets:
-            return False
-    return True
+def _unpacker(encoding: str) -> "zlib._Decompress | None":
+    """For a body of this Content-Encoding (RFC 9110 §8.4.1); None if it is not encoded."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip" | "deflate":
+            return zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its first octets
+    raise Miscoded(f"{printable(encoding)}, where gzip was asked for")
+
+
+def _unpacked(unpack: "zlib._Decompress", octets: bytes) -> Iterator[bytes]:
+    """What these octets stand for, in pieces of some size."""
+    try:
+        while piece := unpack.decompress(octets, _UNPACKED_OCTETS):
+            yield piece
+            octets = unpack.unconsumed_tail
+    except zlib.error as error:
+        raise Miscoded(str(error)) from None
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]

@@ -1,7 +1,7 @@
 """TLS to the API: whom the agent trusts, and what to say if the handshake fails.
 
-The context is httpx2's own, which has the system's trust store: on Linux loaded once (20 to 35 ms), where truststore's would load
-it again at each handshake, and OpenSSL before 3.4 would keep each copy. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the
+The context is httpcore2's own, which has the system's trust store: on Linux loaded once (20 to 35 ms), where truststore's would
+load it again at each handshake, and OpenSSL before 3.4 would keep each copy. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the
 system's store. A CA file adds to it. A client certificate is presented to servers that ask for one.
 I/O: reads certificates.
 """
@@ -10,7 +10,7 @@ import os
 import ssl
 from pathlib import Path
 
-import httpx2
+import httpcore2
 
 from towerops_agent.api.wire.outcomes import Validity
 from towerops_agent.errors import SettingsError, is_out_of_memory
@@ -62,7 +62,7 @@ def tls_context(ca_file: Path | None = None, client_cert: Path | None = None, cl
 
 def _trusting_the_system() -> ssl.SSLContext:
     try:
-        return httpx2.create_ssl_context()
+        return httpcore2.default_ssl_context()
     except OSError as error:  # ssl.SSLError is one: there is no certificate in it
         if is_out_of_memory(error):
             raise

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import httpx2
-
-from towerops_agent.api.client import ANSWER_WITHIN_S, MOST_REASON_CHARACTERS, Expiries, new_http, no_answer
+from towerops_agent.api.address import request_url
+from towerops_agent.api.client import ANSWER_WITHIN_S, MOST_REASON_CHARACTERS, Expiries, Http
+from towerops_agent.api.failures import NO_ANSWER, NOT_SENT, TIMED_OUT, Timeouts, no_answer
 from towerops_agent.api.proxy import proxy_passwords
 from towerops_agent.api.tls import tls_context
 from towerops_agent.api.wire.outcomes import Unavailable, ahead_s, http_date, retry_after_s
@@ -50,20 +50,21 @@ class DestinationClient:
         self._destination = destination
         self._kind = KINDS[destination.kind]
         self._now = now
-        self._timeout = httpx2.Timeout(30.0, connect=10.0)
-        self._http: httpx2.AsyncClient | None = None
-        self._renewed: httpx2.AsyncClient | None = None  # in use from the next request on
+        self._timeouts = Timeouts(10.0, 30.0)
+        self._http: Http | None = None
+        self._renewed: Http | None = None  # in use from the next request on
         self.ahead_s: float | None = None
         self.expiries = Expiries()
 
     async def __aenter__(self) -> Self:
+        self._url = request_url(self._destination.url)
         self._http = self._new_http()
         return self
 
-    def _new_http(self) -> httpx2.AsyncClient:
+    def _new_http(self) -> Http:
         one = self._destination
         try:
-            http = new_http(one.url, trust_of(one), self._timeout, self._headers())
+            http = Http(one.url, trust_of(one), self._timeouts, self._headers())
         except SettingsError as error:
             raise SettingsError(in_keys(str(error))) from None
         self.expiries.presents(None if one.client_cert is None else Path(one.client_cert))
@@ -78,7 +79,7 @@ class DestinationClient:
         """Use the current certificate files from the next request on. Raises SettingsError: those in use stay then."""
         self._renewed = self._new_http()
 
-    async def _current(self) -> httpx2.AsyncClient:
+    async def _current(self) -> Http:
         if self._http is None:
             raise RuntimeError("the client is not open: use it as `async with DestinationClient(…)`")
         if self._renewed is not None:
@@ -105,31 +106,27 @@ class DestinationClient:
         """The outcome of one request with this body, packed as the destination's kind wants it."""
         http = await self._current()
         sent = self._now()
-        request = http.build_request("POST", self._destination.url, content=body, headers=self.expiries.headers(sent.timestamp()))
-        response, received = None, bytearray()
+        reply, received = None, bytearray()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                response = await http.send(request, stream=True, auth=None)
-                self.expiries.seen(response)
+                reply = await http.send("POST", self._url, self.expiries.headers(sent.timestamp()), body)
                 try:
-                    async for chunk in response.aiter_bytes():
-                        received += chunk
-                        if len(received) > MOST_ANSWER_OCTETS:
-                            break
+                    self.expiries.seen(reply)
+                    await reply.read(MOST_ANSWER_OCTETS, received.extend)
                 finally:
-                    await response.aclose()
-        except (httpx2.RequestError, OSError) as error:
-            if response is None or response.is_success:  # another status says what to do, whatever becomes of its body
-                return self._unavailable(error, began=response is not None)
-        date = http_date(response.headers.get("Date"))
+                    await reply.aclose()
+        except NO_ANSWER as error:
+            if reply is None or reply.is_success:  # another status says what to do, whatever becomes of its body
+                return self._unavailable(error, began=reply is not None)
+        date = http_date(reply.headers.get("date"))
         ahead = ahead_s(date, sent, self._now())
         self.ahead_s = self.ahead_s if ahead is None else ahead
         outcome = self._kind.outcome_of(
-            response.status_code,
+            reply.status,
             bytes(received),
             self._line(received.decode(errors="replace")),
-            self._cleaned(response.headers.get("Location", "")),
-            retry_after_s(response.headers.get("Retry-After"), date or self._now()),
+            self._cleaned(reply.headers.get("location", "")),
+            retry_after_s(reply.headers.get("retry-after"), date or self._now()),
         )
         reason = self._line(outcome.reason) if isinstance(outcome, PartlyTaken) else outcome.reason  # OTLP's is one of octets
         return replace(outcome, reason=_cut(reason))
@@ -138,11 +135,11 @@ class DestinationClient:
         """The outcome of a request without a complete answer. `began`: there was the beginning of one."""
         if isinstance(error, TimeoutError):
             return Unavailable(f"no complete answer within {ANSWER_WITHIN_S:g} s", timed_out=True)
-        reason = no_answer(error, self._destination.url, self._timeout, "of the destination", began=began)
+        reason = no_answer(error, self._destination.url, self._timeouts, "of the destination", began=began)
         return Unavailable(
             in_keys(self._cleaned(reason)),
-            timed_out=isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout),
-            not_sent=isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError),
+            timed_out=isinstance(error, TIMED_OUT),
+            not_sent=isinstance(error, NOT_SENT),
         )
 
     def _cleaned(self, text: str) -> str:

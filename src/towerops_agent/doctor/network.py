@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from towerops_agent.api.proxy import Proxy, find_proxy
 from towerops_agent.api.wire.outcomes import ahead_s
 from towerops_agent.doctor.findings.check import Check, Result
-from towerops_agent.doctor.proxy import Proxy, ask_tunnel, find_proxy
+from towerops_agent.doctor.proxy import ask_tunnel
 from towerops_agent.doctor.tls import NAME as TLS
 from towerops_agent.doctor.tls import ask_date, check_tls
 from towerops_agent.text import address, is_ip_address, is_loopback

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct, field
 CONFIG_PATH = "/api/v1/agent/config"
 METRICS_PATH = "/api/v1/agent/metrics"
 HEARTBEAT_PATH = "/api/v1/agent/heartbeat"
+PATHS = (CONFIG_PATH, METRICS_PATH, HEARTBEAT_PATH)
 
 
 class Snmp(Struct, frozen=True, kw_only=True):
