@@ -151,10 +151,13 @@ class TcpConnections:
 
     def receive(self, message: bytes, peer: Peer) -> None:
         """Pass a message from `peer` to its waiter."""
-        outcome = self._exchanges.receive(message, peer, asyncio.get_running_loop().time(), wall_us())
+        now = asyncio.get_running_loop().time()
+        outcome = self._exchanges.receive(message, peer, now, wall_us())
         self._engine_log.take(self._exchanges)
         if isinstance(outcome, Discard):
             self.discard(outcome)
+            if outcome is not Discard.LATE:
+                self._exchanges.note_discard(peer, outcome, now)
             return
         transaction, reply = outcome
         if isinstance(reply, Doubted):  # who can't see the connection can't write to it
@@ -187,6 +190,8 @@ class _Connection(asyncio.Protocol):
             messages = self._framer.feed(data)
         except MalformedMessage:
             self._owner.discard(Discard.MALFORMED)
+            if not self.lost.done():
+                self.lost.set_result(ConnectionAbortedError("connection closed, as the device sends what is not SNMP"))
             self.abort()
             return
         for message in messages:

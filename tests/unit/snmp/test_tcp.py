@@ -13,11 +13,12 @@ from support import asking, usm_agent
 from support.answers import answer
 from support.hang import HANG_S
 from support.usm_agent import UsmAgent
-from towerops_agent.counters import Count
+from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp.tcp import MAX_MESSAGE_OCTETS, Framer
+from towerops_agent.snmp.engines import EngineLog, KeyDerivation
+from towerops_agent.snmp.tcp import MAX_MESSAGE_OCTETS, Framer, TcpConnections
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import NoReply, Reply
+from towerops_agent.snmp.wire.exchange import Exchanges, NoReply, Reply, Transaction
 from towerops_agent.snmp.wire.usm import UsmSecurity
 from towerops_lab.simulator.server import serve
 
@@ -189,7 +190,9 @@ async def test_a_device_that_can_t_be_reached_is_reported_at_once(monkeypatch):
 async def test_garbage_ends_the_connection_and_is_counted(garbage):
     """There is no telling where the next message begins."""
     async with asking.open_client() as (client, counters), listening(lambda _, writer: writer.write(garbage)) as (device, port):
-        assert (await ask(client, port)).reason == "unreachable"
+        no_reply = await ask(client, port)
+        assert no_reply.reason == "unreachable"
+        assert no_reply.detail == "connection closed, as the device sends what is not SNMP"  # and not "the device closed" it
         assert counters.by_reason(Count.SNMP_DISCARDED) == {"malformed": 1}
         device.behave = reply
         assert isinstance(await ask(client, port), Reply)
@@ -203,6 +206,18 @@ async def test_a_message_that_is_not_a_reply_changes_nothing():
     async with asking.open_client() as (client, counters), listening(noise) as (_, port):
         assert isinstance(await ask(client, port), Reply)
         assert counters.by_reason(Count.SNMP_DISCARDED) == {"not_a_response": 1, "malformed": 1, "wrong_community": 1}
+
+
+async def test_a_silence_says_why_what_the_device_sent_meanwhile_was_discarded():
+    """As over UDP: it has another community, or another SNMP version than the request."""
+    exchanges, counters, peer = Exchanges(lambda: 0x01020304), Counters(), ("127.0.0.1", 161)
+    connections = TcpConnections(counters, exchanges, KeyDerivation(lambda low, _: low), EngineLog(counters, str, lambda: 0.0))
+    transaction = Transaction(peer, asking.security(), REQUEST, (1.0,))
+    octets, _ = exchanges.attempt(transaction, asyncio.get_running_loop().time())
+    connections.receive(answer(octets).replace(b"public", b"PUBLIC"), peer)
+    no_reply = exchanges.give_up(transaction)
+    assert (no_reply.reason, no_reply.discarded) == ("timeout", "wrong_community")
+    assert no_reply.detail.startswith("its answers are discarded as wrong_community: ")
 
 
 async def test_a_datagram_does_not_answer_what_was_asked_over_tcp():
