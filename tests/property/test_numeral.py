@@ -31,7 +31,7 @@ NUMBERS = {
     "007": 7,
     "1e3": 1000.0,
     "1e28": 1e28,
-    "18446744073709551615": 18446744073709551615,
+    "18446744073709551614": 18446744073709551614,
     "18446744073709551616": 18446744073709551616.0,
     "-9223372036854775808": -9223372036854775808,
     "-9223372036854775809": -9223372036854775809.0,
@@ -199,7 +199,10 @@ def test_thousands_or_decimals_are_ambiguous(text):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [(b"1e999", "not_finite"), (b"-1e999", "not_finite"), (b"1e29", "out_of_range"), (b"9" * 30, "out_of_range")],
+    [
+        *[(b"1e999", "not_finite"), (b"-1e999", "not_finite"), (b"1e29", "out_of_range"), (b"9" * 30, "out_of_range")],
+        (b"18446744073709551615", "ambiguous"),
+    ],
 )
 def test_a_number_past_all_readings_is_missing_with_its_reason(text, reason):
     assert number(ber.OCTET_STRING, text) == reason
@@ -225,8 +228,9 @@ UNITS = (
 
 @given(st.integers(-(2**63), 2**64 - 1), st.sampled_from(UNITS))
 def test_integers_are_read_to_the_last_digit(value, unit):
-    """Whatever the unit and the remark behind them."""
-    assert number(ber.OCTET_STRING, f"{value}{unit}".encode()) == value
+    """Whatever the unit and the remark behind them. The last one of a type says that there is nothing, or more than fits."""
+    is_last = value in [2**bits - 1 for bits in (31, 32, 63, 64)]
+    assert number(ber.OCTET_STRING, f"{value}{unit}".encode()) == (Reason.AMBIGUOUS if is_last else value)
 
 
 @given(st.floats(-LARGEST_FLOAT, LARGEST_FLOAT), st.sampled_from(UNITS))

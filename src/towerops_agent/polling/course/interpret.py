@@ -18,7 +18,7 @@ from itertools import groupby
 from typing import Final
 
 from towerops_agent.model import Number, Poll
-from towerops_agent.polling.course.numeral import parse_numeral
+from towerops_agent.polling.course.numeral import Numeral, parse_numeral
 from towerops_agent.polling.course.plan import PER_INTERFACE, Plan, at
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.units import BARE, conversion, find_unit, is_nothing
@@ -51,6 +51,12 @@ one that lost its sign in five octets; it is not known which."""
 _LARGEST: Final = (1 << 31) - 1
 """The largest INTEGER: with it, firmware says that there is nothing (a transceiver that measures nothing, a probe that is not
 there), or that there is more than fits. Neither is a number."""
+
+_LARGEST_OF_64: Final = (1 << 63) - 1
+"""The same of firmware that has 64 bits for it."""
+
+_ENDS: Final = frozenset((_LARGEST, (1 << 32) - 1, _LARGEST_OF_64, (1 << 64) - 1))
+"""What firmware writes into a text then: the largest number with a sign, or -1 printed without one."""
 
 _SMALL: Final = 1_000_000
 """So far below 0 is what devices send in a type that has no sign: in 32 bits it is as far below 2^32."""
@@ -222,9 +228,13 @@ def _nothing_at(progress: PollProgress, skips: Skips) -> Collection[int]:
 
 def means_nothing(name: Oid, tag: int, value: int | bytes | None, skip: Collection[Number]) -> bool:
     """Whether a varbind has one of these numbers, as it was sent: neither divided nor converted to another unit."""
-    octets = value if tag == ber.OCTET_STRING and isinstance(value, bytes) else b""
-    counter = _octet_number(name, octets)
-    return value in skip or (number(tag, value, name) if counter is None else counter) in skip
+    if tag != ber.OCTET_STRING or not isinstance(value, bytes):
+        return value in skip or number(tag, value, name) in skip
+    counter = _octet_number(name, value)
+    if counter is not None:
+        return counter in skip
+    numeral = parse_numeral(value)
+    return isinstance(numeral, Numeral) and numeral.value in skip
 
 
 def _read_sensors(
@@ -312,14 +322,14 @@ def _integer(tag: int, value: int, name: Oid) -> int | Reason:
         return Reason.AMBIGUOUS if value >= (1 << 32) - _SMALL else value
     if tag != ber.INTEGER:
         return _unsigned(value)
-    if value in _SIGN_UNKNOWN or value == _LARGEST:
+    if value in _SIGN_UNKNOWN or value in _ENDS:
         return Reason.AMBIGUOUS
     return Reason.AMBIGUOUS if value < 0 and _is_in(name, _NEVER_BELOW_0) else value
 
 
 def _unsigned(value: int) -> int | Reason:
-    """A number of 64 bits without a sign; it may have lost one."""
-    return Reason.AMBIGUOUS if value > LARGEST_COUNT else value
+    """A number of 64 bits without a sign; it may have lost one, or be the largest with one."""
+    return Reason.AMBIGUOUS if value > LARGEST_COUNT or value == _LARGEST_OF_64 else value
 
 
 def is_beyond(name: Oid, value: int | bytes | None) -> bool:
@@ -335,6 +345,8 @@ def _number_in_text(octets: bytes, place: int, scales: Scales) -> Number | Reaso
     numeral = parse_numeral(octets)
     if isinstance(numeral, Reason):
         return numeral
+    if isinstance(numeral.value, int) and numeral.value in _ENDS:
+        return Reason.AMBIGUOUS
     value = _checked(numeral.value)
     if isinstance(value, Reason):
         return value

@@ -51,6 +51,10 @@ def reading(tag: int, value: int, other: int, sensor: str = SENSOR) -> PollResul
         (ber.COUNTER64, (1 << 64) - (1 << 44), None),
         (ber.COUNTER64, (1 << 64) - 1_242_228, None),
         (ber.TIME_TICKS, (1 << 32) - 3, (1 << 32) - 3),
+        (ber.INTEGER, (1 << 63) - 2, (1 << 63) - 2),
+        (ber.INTEGER, (1 << 63) - 1, None),
+        (ber.COUNTER64, (1 << 63) - 1, None),
+        (ber.COUNTER64, (1 << 63) + 1, (1 << 63) + 1),
     ],
 )
 @pytest.mark.parametrize("other", [5, -5, (1 << 31) - 2])

@@ -127,6 +127,15 @@ def texts(*octets, units=(), skips=()):
     return list(result.poll.values), result.missing, result.units
 
 
+@pytest.mark.parametrize("bits", [31, 32, 63, 64])
+def test_a_text_with_the_last_number_of_a_type_is_missing_as_that_number_is(bits):
+    """Firmware prints -1 without its sign, or the largest number, for what is not there."""
+    last = (1 << bits) - 1
+    assert texts(b"%d" % last, b"%d mV" % last, b"5") == ([None, None, 5], {0: "ambiguous", 1: "ambiguous"}, ("", "", "1"))
+    assert texts(b"%d" % (last - 1)) == ([last - 1], {}, ("1",))
+    assert texts(b"%d C" % last, skips=((0, frozenset({last})),)) == ([None], {0: "nothing_there"}, ())
+
+
 def test_what_means_nothing_is_the_number_as_it_was_sent_and_shows_nothing_about_the_unit():
     nothing = ((0, frozenset({-1})),)
     assert texts(b"-1", b"5", skips=nothing) == ([None, 5], {0: "nothing_there"}, ("", "1"))
@@ -280,7 +289,7 @@ def test_siblings_differ_in_their_last_number_however_many_octets_it_has():
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        (b"%d" % LARGEST_INTEGER, LARGEST_INTEGER),
+        (b"%d" % (LARGEST_INTEGER - 1), LARGEST_INTEGER - 1),
         (b"%d" % SMALLEST_INTEGER, SMALLEST_INTEGER),
         (b"%d" % (LARGEST_INTEGER + 1), 2.0**64),
         (b"%d" % (SMALLEST_INTEGER - 1), -(2.0**63)),
