@@ -7,6 +7,7 @@ A receiver that takes nothing is failing, and nothing is kept aside. I/O: the bu
 
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import chain, islice
 from typing import Final
 
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
@@ -16,7 +17,15 @@ from towerops_agent.delivery.course.pace import TRIES, took_long
 from towerops_agent.delivery.course.verdicts import may_be_the_batch
 from towerops_agent.destinations.course.fit import Candidate
 from towerops_agent.destinations.heads import Heads
-from towerops_agent.destinations.others import MOST_DEVICES, WITHIN_US, AskedInVain, first_of_each, oldest_of_others, pieces
+from towerops_agent.destinations.others import (
+    MOST_DEVICES,
+    MOST_PIECES,
+    WITHIN_US,
+    AskedInVain,
+    first_of_each,
+    oldest_of_others,
+    pieces,
+)
 from towerops_agent.destinations.receiver import Receiver
 from towerops_agent.destinations.wire.answers import Misconfigured, WriteOutcome, is_about_itself
 
@@ -101,13 +110,14 @@ class Blame:
     async def _takes_others(self, receiver: Receiver, batch: Batch, fit: Sequence[Candidate]) -> bool:
         """Whether the receiver accepts a poll, or a part of one, by itself: what it does not accept is so for what it is.
 
-        Of a batch of several polls the first one of each device, then pieces of the first one; if they are of one device, then
-        what is behind the batch. Each attempt asks about devices that earlier ones have not asked about in vain, until none is
+        Of a batch of several polls the first one of each device, then pieces of these; if they are of one device, then what is
+        behind the batch. Each attempt asks about devices that earlier ones have not asked about in vain, until none is
         left; then about all again.
         """
         firsts = first_of_each(fit)
-        in_time = [one for one in firsts if one.time_us <= firsts[0].time_us + WITHIN_US] if len(fit) > 1 else []
-        for one in (*in_time[:MOST_DEVICES], *pieces(firsts[0])):
+        in_time = [one for one in firsts if one.time_us <= firsts[0].time_us + WITHIN_US]
+        whole = in_time[:MOST_DEVICES] if len(fit) > 1 else []
+        for one in (*whole, *islice(chain.from_iterable(map(pieces, in_time)), MOST_PIECES)):
             outcome = await receiver.send_one(one)
             if isinstance(outcome, Accepted):
                 return True
@@ -120,10 +130,9 @@ class Blame:
             if isinstance(outcome, Accepted):
                 self._refused = 0
                 return True
-            is_other = one.device != fit[0].device
-            if isinstance(outcome, Misconfigured | Unavailable) and (is_other or not may_be_what_was_sent(outcome)):
+            if isinstance(outcome, Misconfigured | Unavailable) and not may_be_what_was_sent(outcome):
                 return False
-            if is_other:
+            if one.device != fit[0].device:
                 self._asked.devices.add(one.device)
         return False
 

@@ -1,6 +1,6 @@
 """What shows whether a receiver fails, or does not take some series only: others that wait, by themselves.
 
-    a batch that is refused, or failed at -> pieces of its first poll, or what is behind it -> blame.py sends them
+    a batch that is refused, or failed at -> pieces of its polls, or what is behind it -> blame.py sends them
 
 Behind it that are other series of the device, and of each of some other devices the oldest poll: a receiver at its limit of
 series refuses all of new devices, and nothing else. What is sent so goes once more with its batch: a receiver accepts a sample
@@ -24,8 +24,8 @@ from towerops_agent.destinations.receiver import Receiver
 MOST_DEVICES: Final = 10
 """So many at one attempt."""
 
-MOST_PIECES: Final = 30
-"""In so many requests at one attempt other series of the device itself are sent."""
+MOST_PIECES: Final = 20
+"""So many pieces of the batch's polls, and so many of what waits of the same device's other series, at one attempt."""
 
 MOST_BATCHES: Final = 30
 """How many are looked through at one attempt. The halves of a batch of 10,000 metrics are fourteen."""
