@@ -103,11 +103,16 @@ async def nats_server(directory: Path, config: str = "", scheme: str = "nats") -
 
 @asynccontextmanager
 async def nats_cluster(directory: Path, count: int = 3, *, by_links: bool = False) -> AsyncIterator[list[Nats]]:
-    """So many servers with routes between all of them; `by_links`: routes that can be cut."""
+    """So many servers with routes between all of them; `by_links`: routes that can be cut.
+
+    Servers pass on the addresses of those that they know, and would connect beside the links too: so each says one at which
+    nobody listens.
+    """
     needed()
     async with AsyncExitStack() as stack:
-        ports = stack.enter_context(reserved_ports(2 * count))
+        *ports, nobody = stack.enter_context(reserved_ports(2 * count + 1))
         clients, cluster = ports[:count], ports[count:]
+        told = f'advertise: "127.0.0.1:{nobody}", ' if by_links else ""
         links: dict[tuple[int, int], Proxy] = {}
         way = {(i, j): cluster[j] for i in range(count) for j in range(count) if i != j}
         for i, j in way if by_links else ():
@@ -119,7 +124,7 @@ async def nats_cluster(directory: Path, count: int = 3, *, by_links: bool = Fals
             urls = ", ".join(f'"nats-route://127.0.0.1:{port}"' for (one, _), port in way.items() if one == i)
             config = f"""
                 server_name: n{i}
-                cluster {{ name: test, listen: "127.0.0.1:{cluster[i]}", no_advertise: true, routes: [{urls}] }}
+                cluster {{ name: test, listen: "127.0.0.1:{cluster[i]}", no_advertise: true, {told}routes: [{urls}] }}
             """
             server = Nats(directory, clients[i], config)
             server.links = [link for pair, link in links.items() if i in pair]
