@@ -335,8 +335,9 @@ async def test_nothing_is_kept_aside_if_one_of_two_servers_behind_a_proxy_fails_
         outcome_of(409, "2 errors: store locally for endpoint a:10901: conflict; forwarding to endpoint b:10901: not ready"),
         outcome_of(500, "write /data/wal/00000012: no space left on device"),
         outcome_of(529, "the request has been rejected"),
+        outcome_of(500, '{"error":"engine: cache-max-memory-size exceeded: (69400/60000)"}'),
     ],
-    ids=["Mimir", "Thanos", "disk", "overloaded"],
+    ids=["Mimir", "Thanos", "disk", "overloaded", "InfluxDB"],
 )
 async def test_nothing_is_kept_aside_of_a_receiver_of_which_a_part_is_away(scripted, outcome):
     """It takes all series but those that belong there, for as long as that lasts."""

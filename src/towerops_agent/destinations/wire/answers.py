@@ -87,7 +87,8 @@ _PAGE: Final = "with a web page: is the URL right, or does a login page or a pro
 
 _OF_ITSELF: Final = re.compile(
     r"not available|not ready|unavailable|deadline ?exceeded|connection|live replicas|unhealthy|shutting down|no space left"
-    r"|read-?only|overload|rate limit|too many (outstanding )?requests|queue is full|out of memory|memory (usage|limit)",
+    r"|read-?only|overload|rate limit|too many (outstanding )?requests|queue is full|out of memory|memory (usage|limit)"
+    r"|max-memory-size",
     re.IGNORECASE,
 )
 """Words for a state of the receiver, or of a part of it. A Mimir or a Cortex that lacks some of its parts says with 500 "at least
