@@ -8,12 +8,13 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from support.markdown import ROOT, read
-from support.skips import NO_DEBIAN
+from support.skips import NO_DEBIAN, NO_MOUNT
 
 UNIT = "towerops-agent.service"
 ENABLED = f"etc/systemd/system/multi-user.target.wants/{UNIT}"
@@ -49,7 +50,8 @@ class Box:
         (self.root / "commands" / name).write_text(text)
         (self.root / "commands" / name).chmod(0o755)
 
-    def script(self, name: str, *words: str) -> str:
+    def script(self, name: str, *words: str, within: Sequence[str] = ()) -> str:
+        """`within`: the command that runs it, as in a namespace."""
         text = read(f"packaging/debian/{name}")
         for path in ("/etc/towerops-agent", "/var/lib/towerops-agent", "/run/systemd"):
             text = text.replace(path, f"{self.root}{path}")
@@ -58,7 +60,7 @@ class Box:
             "DPKG_ROOT": str(self.root),
             "DPKG_MAINTSCRIPT_PACKAGE": "towerops-agent",
         }
-        done = subprocess.run(["sh", "-c", text, name, *words], env=environ, capture_output=True, text=True, check=False)
+        done = subprocess.run([*within, "sh", "-c", text, name, *words], env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -168,6 +170,20 @@ def test_a_purge_leaves_nothing(box: Box):
     assert not box.enabled
     assert not box.etc.exists()
     assert [path for path in (box.root / "var/lib").rglob("*") if path.is_file()] == []
+
+
+def test_a_purge_empties_a_disk_that_is_mounted_where_the_database_is(box: Box, tmp_path: Path):
+    """As docs/deployment.md shows: a mount point can't be removed, and dpkg would not end the purge."""
+    state, disk = box.root / "var/lib/towerops-agent", tmp_path / "disk"
+    state.mkdir(parents=True)
+    disk.mkdir()
+    (disk / "towerops-agent.db").touch()
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    within = ["unshare", "--mount", *user, "sh", "-c", f'mount --bind {disk} {state} && exec "$@"', "mounted"]
+    if not shutil.which("unshare") or subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
+        pytest.skip(NO_MOUNT)
+    box.script("postrm", "purge", within=within)
+    assert list(disk.iterdir()) == []
 
 
 def test_it_is_built_for_the_python_that_its_command_runs_on():
