@@ -151,3 +151,14 @@ def test_a_panel_of_ict_with_two_buses_has_both_and_its_alarm_inputs():
     assert (sensors["alarm input door"].states or {})[3] == "alarm"
     modules = {f"{power}.3.1": 4, f"{power}.3.2": 2, f"{power}.10.1": 2, f"{power}.10.2": 2}
     assert readings(found("39145.13", modules), "channel") == {"module channel 2 1": (2, "")}
+
+
+@pytest.mark.parametrize(("object_id", "sensors_at"), [("52674.500", "52674.500.4"), ("5528.100.20.10", "5528.100.4")])
+def test_a_netbotz_has_its_doors_and_contacts(object_id: str, sensors_at: str):
+    """NETBOTZV5-MIB and NETBOTZV2-MIB have the same words for both."""
+    base = f"{ENTERPRISES}.{sensors_at}.2"
+    sensors = found(
+        object_id, {f"{base}.2.1.2.71": 0, f"{base}.2.1.4.71": "cabinet", f"{base}.1.1.2.72": 1, f"{base}.1.1.4.72": "genset"}
+    )
+    words = {name: (sensor.states or {})[int(sensor.value)] for name, sensor in sensors.items()}
+    assert words == {"door switch cabinet": "open", "dry contact genset": "closed"}
