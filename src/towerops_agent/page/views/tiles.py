@@ -95,20 +95,21 @@ def _api(
             works.pop(event.subject, None)
         elif event.kind is EventKind.API and event.at_us >= written_us:
             works[event.subject] = (event.what == WORKS, event.why, event.at_us)
+    fresh = frozenset[str]()  # of which only the agent knows, and since when it does not say
     if failing_now is not None:
-        for name, (well, _, since_us) in [*works.items()]:
-            if name in failing_now:
-                works[name] = (False, failing_now[name], since_us if well is False else seen_us)
-            elif well is False:
-                works[name] = (True, "", seen_us)
+        fresh = frozenset(name for name, (well, *_) in works.items() if (name in failing_now) is not (well is False))
+        works |= {name: (False, why, works[name][2]) for name, why in failing_now.items() if name in works}
+        works |= dict.fromkeys(fresh - failing_now.keys(), (True, "", 0))
     failing = {name: (why, since_us) for name, (well, why, since_us) in works.items() if well is False}
     if failing:
         name, (why, since_us) = next(iter(failing.items()))
-        return Tile("Fails", BAD if runs else STALE, f"{when}{name}, for {_ago(since_us, seen_us)}: {why}")
+        lasting = "" if name in fresh else f", for {_ago(since_us, seen_us)}"
+        return Tile("Fails", BAD if runs else STALE, f"{when}{name}{lasting}: {why}")
     working = {name: since_us for name, (well, _, since_us) in works.items() if well}
     if working:
         untried = [name for name in works if name not in working]
-        named = f"{when}{'' if untried else 'all of '}{', '.join(working)}, for {_ago(max(working.values()), seen_us)}"
+        lasting = "" if fresh else f", for {_ago(max(working.values()), seen_us)}"
+        named = f"{when}{'' if untried else 'all of '}{', '.join(working)}{lasting}"
         return Tile("Works", PLAIN if runs else STALE, "; ".join([named, *(f"{name} not tried yet" for name in untried)]))
     return Tile(NOTHING, note="not asked yet")
 

@@ -59,8 +59,12 @@ def test_what_the_agent_says_now_counts_more_than_what_it_wrote():
     old = snapshot(written_us=NOW_US - 5 * MINUTE_US)
     now = {"metrics": "status 500: busy"}
     assert tile("api", old, events=(failed,), failing_now=now).note == "metrics, for 1 min: status 500: busy"
-    assert tile("api", old, failing_now=now).note == "metrics, for 0 s: status 500: busy"
-    assert tile("api", old, events=(failed,), failing_now={}).figure == "Works"
+    assert tile("api", old, failing_now=now).note == "metrics: status 500: busy", "since when is not written yet"
+    assert tile("api", old, events=(failed,), failing_now={}).note == "all of configuration, metrics"
+    assert tile("api", old, failing_now={}).note == tile("api", old).note
+    untried = snapshot(dealings={**snapshot().dealings, "metrics": Dealing(None, None, None, 0, "")})
+    assert tile("api", untried, failing_now={}).note == tile("api", untried).note
+    assert tile("api", untried, failing_now=now).note == "metrics: status 500: busy"
 
 
 def test_of_an_agent_that_does_not_run_the_api_works_or_fails_until_it_was_last_seen():
