@@ -35,7 +35,7 @@ def main(rounds: int) -> None:
     row("", "requests", "us CPU a value", "requests without", "us without", "names us a value", "of polling")
     for together, round_trip_ms in CASES:
         with tempfile.TemporaryDirectory() as folder, answering(Path(folder), 0, round_trip_ms) as devices:
-            asyncio.run(measure(devices, together, round_trip_ms, rounds if not round_trip_ms else rounds // 4))
+            asyncio.run(measure(devices, together, round_trip_ms, rounds if not round_trip_ms else -(-rounds // 4)))
     note("of the whole, up to the acknowledged batch, it is less: see benchmarks/peers.py for what a value costs then")
 
 

@@ -1,6 +1,7 @@
 """`make bench` runs each benchmark that there is, and benchmarks/README.md has them all."""
 
 import ast
+import tomllib
 
 from support.markdown import ROOT
 
@@ -29,6 +30,12 @@ def test_only_those_that_know_the_long_run_are_asked_for_it():
     for name in constant("BENCHMARKS"):
         knows = "--full" in (FOLDER / f"{name}.py").read_text(encoding="utf-8")
         assert knows == (name in constant("HAVE_LONG")), name
+
+
+def test_what_is_measured_is_compressed_as_in_the_image():
+    """Remote write without its extra sends ten times as many octets."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(extras["remote-write"]) <= set(extras["bench"])
 
 
 def test_the_readme_has_each_of_them():
