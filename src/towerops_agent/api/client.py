@@ -165,6 +165,8 @@ class ApiClient:
         self._tls_files = ca_file, client_cert, client_key
         self._timeouts = Timeouts(connect_timeout_s, read_timeout_s)
         self.now = now
+        self.on_answer: Callable[[float | None], None] = lambda _ahead_s: None
+        """Called with each answer: how far this machine's clock is ahead of the API's; None if it is not said, or not in time."""
         self.expiries = Expiries()
         self._http: Http | None = None
         self._under_way: Counter[Http] = Counter()  # how many requests each has, one with earlier certificates too
@@ -291,6 +293,7 @@ class ApiClient:
                 try:
                     self.expiries.seen(reply)
                     ahead = ahead_s(http_date(reply.headers.get("date")), sent, self.now())
+                    self.on_answer(ahead)
                     take = received.extend if intake is None or reply.status != 200 else intake.write
                     whole = await reply.read(most_octets, take)
                 finally:
@@ -303,6 +306,7 @@ class ApiClient:
     def _unavailable(self, error: Exception, within_s: float, *, began: bool) -> Unavailable:
         """The outcome of a request without a complete answer. `began`: there was the beginning of one."""
         if isinstance(error, TimeoutError):
+            self.on_answer(None)
             return Unavailable(f"no complete answer within {within_s:g} s", timed_out=True)
         reason = no_answer(error, self._base_url, self._timeouts, "in TOWEROPS_API_URL", began=began)
         return Unavailable(self._cleaned(reason), timed_out=isinstance(error, TIMED_OUT))

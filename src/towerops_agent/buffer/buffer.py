@@ -185,6 +185,17 @@ class Buffer:
         """Keep an event for two days. It is on the disk with the next polls, after a minute at the latest; never waits for it."""
         self._writer.note(event)
 
+    async def end(self) -> tuple[int, int | None]:
+        """The id that the next poll gets, lower than that of any to come, and when the last one began; None: there is none."""
+        return await self.ask(Store.end)
+
+    async def move(self, first: int, late_us: int) -> int:
+        """Have all polls from the id `first` on that are stored by now be so much later; how many ids they have.
+
+        For such as are in no batch yet: one that is sent again is to be the same. What is kept under UNSURE_KEY is void then.
+        """
+        return await self.ask(lambda store: store.move(first, late_us))
+
     async def flush(self) -> None:
         """Return once all polls added so far are in the tables; raises BufferFailure if they can't be, and they are kept."""
         await self.ask(self._writer.check_committed)

@@ -44,6 +44,14 @@ CLOCK_BEHIND_S = CLOCK_KEPT_EVERY_US // 1_000_000
 """How much older than the clock's row a poll can be."""
 
 
+MOVED_KEY = "moved"
+"""Under which it is kept which polls have another time than they were stored with: a poll's checksum is over that."""
+
+UNSURE_KEY = "unsure"
+"""Under which it is kept from which poll on the time is unsure, and by which clock; nothing once they are moved."""
+
+_moved_decoder = msgspec.msgpack.Decoder(list[tuple[int, int, int]])
+
 LAYOUTS_KEY = "layouts"
 FEW_LAYOUTS = 16
 """So many rows of layouts may fit into a page: a row is 40 octets there at least, the rest is elsewhere."""
@@ -153,6 +161,23 @@ class Store:
     def hold(self, rows: Sequence[PollRow]) -> bool:
         """Whether the polls are in the tail: on the disk, until `add_polls` gets them, after those that were held before."""
         return self.database.path is not None and self._tail.append(rows)
+
+    def end(self) -> tuple[int, int | None]:
+        """The id that the next poll gets, and when the one before began; None: there is none. Raises Corruption."""
+        newest = self._all("SELECT started_at_us FROM polls ORDER BY id DESC LIMIT 1")
+        return lanes.next_poll_id(self.connection), newest[0][0] if newest and type(newest[0][0]) is int else None
+
+    def move(self, first: int, late_us: int) -> int:
+        """Have the polls from `first` on be so much later than they were stored with; how many ids they have."""
+        end = lanes.next_poll_id(self.connection)
+        (lowest,) = self.connection.execute("SELECT coalesce(min(id), 0) FROM polls").fetchone()
+        moved = [one for one in moved_polls(self.connection) if one[1] > lowest]
+        if late_us and end > first:
+            moved.append((first, end, late_us))
+        with transaction(self.connection):
+            values.keep_value(self.connection, MOVED_KEY, msgspec.msgpack.encode(moved))
+            values.keep_value(self.connection, UNSURE_KEY, b"")
+        return max(end - first, 0)
 
     def _take_in_tail(self) -> None:
         """Add the polls that an earlier run has left in the tail."""
@@ -383,6 +408,12 @@ class Store:
         return self.connection.execute(sql, parameters).fetchall()
 
 
+def moved_polls(connection: sqlite3.Connection) -> list[tuple[int, int, int]]:
+    """Which polls have another time than they were stored with: (first id, end, by how many microseconds they are later)."""
+    kept = values.kept_value(connection, MOVED_KEY)
+    return [] if kept is None else _moved_decoder.decode(kept)
+
+
 PollFound = tuple[int, int, int, int, bytes | None]
 """A PollHead, and the octets of its readings; None: they are in a pack."""
 
@@ -411,6 +442,7 @@ class Polls:
         """Each poll whole; a BufferFailure if it is damaged; None if that was found, and counted, before."""
         packs: dict[tuple[int, int], Mapping[int, bytes]] = {}  # each pack is unpacked once, each layout decoded once
         layouts: dict[int, Layout] = {}
+        moved = moved_polls(self._connection)
         for poll_id, layout_id, started_at_us, metric_count, plain in found:
             head = poll_id, layout_id, started_at_us, metric_count
             try:
@@ -427,6 +459,9 @@ class Polls:
             except BufferFailure as error:
                 yield head, error
                 continue
+            late_us = sum(late_us for first, end, late_us in moved if first <= poll_id < end)
+            if late_us:
+                poll = replace(poll, started_at_us=poll.started_at_us + late_us)
             yield head, StoredPoll(poll_id, layout, poll, 0, metric_count)
 
     def _packed(self, poll: int, layout: int, packs: dict[tuple[int, int], Mapping[int, bytes]]) -> bytes:

@@ -71,7 +71,8 @@ class Courier:
     """Delivers fresh values every 30 s, and a backlog without a pause. `course`: the decisions, readable.
 
     `accepts`: returns what the server accepts, now. `known`: set once that is known; nothing is sent before, as a batch of an
-    earlier run may be larger than most servers accept, or have metrics that few do. `settle_s`: how long the very first delivery
+    earlier run may be larger than most servers accept, or have metrics that few do. `dated`: set once polls have their time, for
+    which nothing is sent before either. `settle_s`: how long the very first delivery
     waits for the polls after the first one, which would else wait for the second delivery. `moved` is called at each step, with
     the seconds until the next one at the latest.
     """
@@ -84,6 +85,7 @@ class Courier:
         *,
         accepts: Callable[[], Accepts],
         known: asyncio.Event | None = None,
+        dated: asyncio.Event | None = None,
         interval_s: float = INTERVAL_S,
         settle_s: float = 0.0,
         for_others: bool = False,
@@ -101,6 +103,7 @@ class Courier:
         self._known = known or asyncio.Event()
         if known is None:
             self._known.set()
+        self._dated = dated
         self._interval_s = interval_s
         self._for_others = for_others
         self._sleep = sleep
@@ -154,6 +157,8 @@ class Courier:
         If it is cancelled, deliver_pending handles the requests under way.
         """
         await self._idle_until(self._known.wait)
+        if self._dated is not None:
+            await self._idle_until(self._dated.wait)
         while True:
             try:
                 await self._wait_for_work()
@@ -200,7 +205,7 @@ class Courier:
         idempotency keys gets them once. No attempt starts after `within_s`; the caller cancels a request that is still
         under way, and a batch not acknowledged stays open. Raises BufferFailure if the buffer can't be read.
         """
-        if not self._known.is_set():
+        if not self._known.is_set() or not (self._dated is None or self._dated.is_set()):
             return False
         try:
             now_s = self._monotonic_s()
