@@ -23,7 +23,7 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.database import octets_on_disk
 from towerops_agent.buffer.ids import first_apart
 from towerops_agent.buffer.upkeep import keep_clean
-from towerops_agent.clocks import steady_us, wall_us
+from towerops_agent.clocks import is_synced, steady_us, wall_us
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
@@ -35,6 +35,7 @@ from towerops_agent.polling.reading import Poller
 from towerops_agent.scheduling.echoes import Echoes
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster
+from towerops_agent.scheduling.settling import Settling
 from towerops_agent.scheduling.states import ReachPoller
 from towerops_agent.scheduling.timetable import Dating
 from towerops_agent.settings import Settings
@@ -91,7 +92,7 @@ class Agent:
         )
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()
-        knows_accepts = asyncio.Event()
+        knows_accepts, self._dated = asyncio.Event(), asyncio.Event()
         self.upstream: Upstream
         if settings.site is None:
             self.upstream = ApiUpstream(
@@ -102,6 +103,7 @@ class Agent:
                 self._marks,
                 accepts=lambda: self.sync.accepts,
                 known=knows_accepts,
+                dated=self._dated,
                 layouts=self._layouts,
             )
         else:
@@ -119,10 +121,14 @@ class Agent:
             self.counters,
             wall_us=wall_us,
             steady_us=steady_us,
-            ahead_us=self._ahead_us,
+            is_synced=is_synced if settings.site is None else lambda: None,  # without the API nobody else knows the time
             on_unset=lambda: log.warning("clock is not set, readings wait for the time"),
             on_set=lambda polls: log.info("time is known, readings that waited for it are stored", polls=polls),
         )
+        self._settling = Settling(
+            self._dating, self.buffer, self._dated, now_us=wall_us, sleep=self._marks.sleeper("time", DATABASE_WITHIN_S)
+        )
+        self.upstream.on_answer(self._settling.heard)
         self._ping = PingClient(self.counters)
         self._echoes = Echoes(
             self._ping,
@@ -217,6 +223,7 @@ class Agent:
                     group.create_task(self._go_on("memory", partial(self._roster.remember_for_good, self._memory_sleep))),
                     group.create_task(self._go_on("status", self._observer.run)),
                     group.create_task(self._go_on("layouts", self._restore_layouts)),
+                    group.create_task(self._go_on("time", self._settling.run)),
                 ]
                 loops += [group.create_task(self._go_on(name, run)) for name, run in self.upstream.loops.items()]
                 loops.append(group.create_task(self.buffer.ended()))  # without it nothing is left to do
@@ -304,6 +311,7 @@ class Agent:
         if not isinstance(outcome, ConfigFetched | NotModified):
             run.problems.append(f"no configuration from {self._settings.site or self._settings.api_url}: {outcome.reason}")
             return
+        await self._settling.settle()
         refused = [
             (f"configuration: {' '.join(filter(None, (one.kind, one.equipment, one.item)))} refused", one.reason)
             for one in self.sync.refusals
@@ -400,6 +408,7 @@ class Agent:
         await parts.enter_async_context(self._snmp)
         await parts.enter_async_context(self._ping)
         await self._roster.recall()
+        await self._settling.begin()
 
     def _keep_again(self) -> None:
         self.sync.keep_again()
@@ -408,11 +417,6 @@ class Agent:
     def _name_at(self, peer: Peer) -> str:
         """The configured name of the device at this address; rarely needed."""
         return next((device.name for device in self.fleet.devices.values() if device.peer == peer), "")
-
-    def _ahead_us(self) -> int | None:
-        """How far this machine's clock is ahead of the API's, if the API shows its time."""
-        ahead_s = self.sync.clock_skew.ahead_s
-        return None if ahead_s is None else round(ahead_s * 1_000_000)
 
     async def _sleep_or_reload(self, seconds: float) -> None:
         """Sleep, unless the operator wants the configuration now."""
@@ -440,6 +444,8 @@ class Agent:
                 except BufferFailure as error:
                     log.error("last polls can't be written, what is on the disk is submitted", error=str(error))
                     failure = error
+                if not self._dated.is_set():
+                    return failure or "the API has not answered yet, and this machine's clock may be wrong"
                 if await self.courier.deliver_pending(attempts, within_s):
                     return failure
         except TimeoutError:

@@ -98,6 +98,9 @@ class Upstream(ABC):
     def forget_layouts(self) -> None:  # noqa: B027
         """The buffer has lost its layouts, and they get new ids."""
 
+    def on_answer(self, heard: Callable[[float | None], None]) -> None:  # noqa: B027
+        """Call this with each answer: how far this machine's clock is ahead of the API's, in seconds; None if it is not said."""
+
     def send_heartbeat_if(self, wanted: Callable[[], bool]) -> None:  # noqa: B027
         """Send heartbeats only while `wanted` says so: of a group, one member does."""
 
@@ -117,9 +120,11 @@ class ApiUpstream(Upstream):
         *,
         accepts: Callable[[], Accepts],
         known: asyncio.Event,
+        dated: asyncio.Event,
         layouts: Callable[[], dict[bytes, tuple[int, ...]]],
     ) -> None:
-        """`layouts`: returns the ids of each device's layouts, by the digest of its part of the configuration."""
+        """`dated`: as Courier's. `layouts`: the ids of each device's layouts, by the digest of its part of the configuration."""
+        self._dated = dated
         self._token = token
         self._buffer = buffer
         self._client = ApiClient(
@@ -133,6 +138,7 @@ class ApiUpstream(Upstream):
             counters,
             accepts=accepts,
             known=known,
+            dated=dated,
             settle_s=FIRST_DELIVERY_AFTER_S,
             for_others=settings.destinations is not None,
             moved=marks.mover("delivery", ANSWER_WITHIN_S),
@@ -161,7 +167,7 @@ class ApiUpstream(Upstream):
             )
             self.courier = beside.Beside(courier, self._couriers)
             self.dealings = ChainMap(self._couriers.dealings, dealings)
-            self.loops["destinations"] = self._couriers.run
+            self.loops["destinations"] = self._deliver_beside
 
     async def open(self, parts: AsyncExitStack) -> None:
         """Open the client, and read which destinations there are beside the API. Raises SettingsError."""
@@ -171,6 +177,11 @@ class ApiUpstream(Upstream):
             await self._buffer.line_up([""])
         else:
             await self.use_destinations()
+
+    async def _deliver_beside(self) -> None:
+        await self._dated.wait()
+        if self._couriers is not None:
+            await self._couriers.run()
 
     async def use_destinations(self) -> None:
         """Read the file of destinations and those that it names again, and deliver to them. Raises SettingsError."""
@@ -233,6 +244,9 @@ class ApiUpstream(Upstream):
     def forget_layouts(self) -> None:  # noqa: D102
         if self._couriers is not None:
             self._couriers.forget_layouts()
+
+    def on_answer(self, heard: Callable[[float | None], None]) -> None:  # noqa: D102
+        self._client.on_answer = heard
 
     def send_heartbeat_if(self, wanted: Callable[[], bool]) -> None:  # noqa: D102
         self._heartbeat.is_wanted = wanted

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from email.utils import format_datetime, formatdate
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,11 @@ from support.agent import TOKEN
 from support.inside import polls_of, running
 from support.site import METRICS_A_POLL, site
 from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH
+from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.counters import Count
 from towerops_agent.telemetry.live_client import ask
 from towerops_agent.telemetry.views.snapshot import decode_snapshot
+from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 
 HOUR_S = 3600
@@ -30,6 +32,7 @@ class WallClock:
         real = time.time_ns
         monkeypatch.setattr(time, "time_ns", lambda: real() + self.step_ns)
         monkeypatch.setattr(time, "time", lambda: (real() + self.step_ns) / 1e9)
+        self.true_s = lambda: real() / 1e9
         self.latest_us = lambda: (real() + max(self.step_ns, 0)) // 1000
         """A server's clock that none of the readings is ahead of: those before the step are not either."""
 
@@ -133,3 +136,39 @@ async def test_the_configuration_works_for_as_long_as_it_does_though_the_clock_w
         for time_us in (works.since_us, works.last_success_us, seen.configuration.fetched_us):
             assert time_us is not None
             assert seen.started_us <= time_us <= seen.written_us
+
+
+async def test_a_box_that_starts_hours_behind_delivers_what_it_read_as_of_when_it_read_it(
+    tmp_path: Path, wall: WallClock, monkeypatch
+):
+    """Its uplink comes later, the agent is started twice meanwhile, and only the API shows the time."""
+    monkeypatch.setattr("towerops_agent.agent.is_synced", lambda: False)
+    async with site(1) as config:
+        sandbox, proxy = Sandbox(config, TOKEN), Proxy()
+        async with sandbox.serve() as target, proxy.serve(target) as url:
+            async with running(url, tmp_path) as agent:
+                await polls_of(agent, "d0", 1)
+                while await agent.buffer.kept_config() is None:
+                    await agent.sync.fetch_once()
+            began_s, known = time.clock_gettime(time.CLOCK_REALTIME), len(sandbox.store.readings("d0-s0"))
+            wall.step_ns = -5 * HOUR_NS
+            proxy.go_down()
+            async with running(url, tmp_path) as agent:
+                await polls_of(agent, "d0", 2)
+            async with running(url, tmp_path) as agent:
+                agent.upstream.source.now = lambda: datetime.fromtimestamp(time.time(), UTC)
+                await polls_of(agent, "d0", 2)
+                date = {"date": formatdate(wall.true_s(), usegmt=True)}
+                sandbox.faults.answer(200, headers=date, body=sandbox.store.config_body, path=CONFIG_PATH)
+                proxy.come_up()
+                await agent.reload()
+                await sandbox.store.wait_until(lambda store: len(store.readings("d0-s0")) >= known + 4)
+                wall.step_ns = 0  # NTP comes late
+                await polls_of(agent, "d0", 2)
+        ended_s = time.clock_gettime(time.CLOCK_REALTIME)
+        stamps = [datetime.fromisoformat(reading.timestamp).timestamp() for reading in sandbox.store.readings("d0-s0")][known:]
+        assert len(stamps) >= 6
+        assert began_s - 2 <= min(stamps) <= max(stamps) <= ended_s + 2, "the API shows whole seconds"
+        assert sandbox.store.duplicates() == {}
+        with DatabaseReader(tmp_path / "agent.db") as reader:
+            assert min(stored.poll.started_at_us for stored in reader.polls("d0", 0)) / 1e6 >= began_s - 60

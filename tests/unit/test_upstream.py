@@ -26,6 +26,7 @@ def upstream(buffer: Buffer, token: str) -> ApiUpstream:
         *(settings, TokenSource(Secret(token)), buffer, Counters(), Marks()),
         accepts=Accepts,
         known=asyncio.Event(),
+        dated=asyncio.Event(),
         layouts=dict,
     )
 

@@ -293,7 +293,7 @@ class ConfigSync:
             return
         if self.clock_skew.is_wrong:
             log.warning(
-                "clock differs from the server's, readings carry a wrong time: is this machine's clock set by NTP?",
+                "clock differs from the server's: is this machine's clock set by NTP?",
                 ahead_s=ahead_s,
             )
         else:

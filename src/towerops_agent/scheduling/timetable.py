@@ -7,9 +7,10 @@ A poll that can't start in time is skipped, and the next one is at its own time:
 device goes first that was skipped most often in a row, so that with too many polls due each device has its share of them.
 In a group of agents the phases are those of a clock that all of them share, so that a device keeps its time whoever polls it.
 
-A box without a battery-backed clock starts in 1970, and polls before NTP has set the clock. Such polls are kept back until the
-time is known, by the clock's step or by the Date of an answer of the API. Then each gets the time at which it was made, and goes
-on from the fleet to the buffer. None is delivered as of 1970.
+A box without a battery-backed clock starts in 1970, or at the time at which it last ran, and polls before NTP has set the clock
+(docs/decisions/0030-the-time.md). Polls of 1970 are kept back until the time is known, by the clock's step or by the Date of an
+answer of the API. Then each gets the time at which it was made, and goes on from the fleet to the buffer. Polls of a time that
+may be wrong go there at once, and settling.py has them moved before they are delivered.
 
 Pure: clocks are passed in. Seconds on a monotonic clock; microseconds (`_us`) on the wall clock since 1970.
 """
@@ -51,6 +52,15 @@ KNOWN_FROM_US: Final = 1_750_000_000_000_000
 
 MOST_HELD: Final = 2_000
 """Polls, as they are in memory: with 50 devices each minute, 40 minutes in which NTP can set the clock."""
+
+SET_US: Final = 1_000_000
+"""If the wall clock has moved so much more or less than time has passed, it was set; NTP brings it nearer more slowly."""
+
+MOST_OFF_US: Final = 30_000_000
+"""So much the clocks of this machine and of the API may differ; of more `status` and the log speak too."""
+
+DATE_WITHIN_US: Final = 2_000_000
+"""How exact the API's time is: its whole second, and the moment within the exchange that it is of."""
 
 
 @dataclass(slots=True, eq=False)
@@ -274,9 +284,12 @@ class Timetable:
 class Dating:
     """Passes polls on to `store`, dated.
 
-    `wall_us`: the wall clock. `steady_us`: a clock that goes on evenly and is never set. `ahead_us`: how far the wall clock is
-    ahead of the API's, as last measured; None if it was not. `on_unset` and `on_set` are called when the first poll is kept back,
+    `wall_us`: the wall clock. `steady_us`: a clock that goes on evenly and is never set. `is_synced`: whether something keeps the
+    wall clock right, as NTP does; None if that is not known. `on_unset` and `on_set` are called when the first poll is kept back,
     and when so many polls get their time.
+
+    The time is unsure from the start on if nothing keeps the clock right, until the API answers, or the clock is set. Until then
+    polls are stored by the clock as it was at the start; then `settle` says how far that was off.
     """
 
     def __init__(
@@ -286,7 +299,7 @@ class Dating:
         *,
         wall_us: Callable[[], int],
         steady_us: Callable[[], int],
-        ahead_us: Callable[[], int | None],
+        is_synced: Callable[[], bool | None],
         on_unset: Callable[[], None],
         on_set: Callable[[int], None],
     ) -> None:
@@ -294,72 +307,147 @@ class Dating:
         self._counters = counters
         self._wall_us = wall_us
         self._steady_us = steady_us
-        self._ahead_us = ahead_us
+        self._is_synced = is_synced
         self._on_unset = on_unset
         self._on_set = on_set
-        self._held: deque[tuple[Poll, int]] = deque()  # with how far the wall clock was ahead of the steady one when it was made
-        began_us = wall_us()
-        self._unset_ahead_us = began_us - steady_us() if began_us < KNOWN_FROM_US else None
+        self._held: deque[Poll] = deque()  # with the steady clock's times
+        self._is_unset = False  # whether those wait as the clock was never set
+        self._is_settling = False
+        self._looked_us = steady_us()
+        wall_us_now = wall_us()
+        self._clock = _Setting(wall_us_now - self._looked_us)
+        self._api_ahead_us: int | None = None  # how far the API's clock is ahead of the steady one
+        self._is_heard = False
+        self.unsure_us = self._clock.ahead_us if wall_us_now >= KNOWN_FROM_US and is_synced() is False else None
+        """While the time is unsure, how far the clock by which polls are stored is ahead of the steady one; else None."""
+
+    def heard(self, ahead_us: int | None) -> None:
+        """The API has answered, and the wall clock is so far ahead of its; None if it does not show its time."""
+        self._is_heard = True
+        if ahead_us is None:
+            return
+        api_ahead_us = self._look() - ahead_us
+        # It shows whole seconds: the times of polls are not to move by that with each answer.
+        if self._api_ahead_us is None or abs(api_ahead_us - self._api_ahead_us) > DATE_WITHIN_US:
+            self._api_ahead_us = api_ahead_us
+
+    @property
+    def can_settle(self) -> bool:
+        """Whether the time is known now, as far as it can be."""
+        ahead_us = self._look()
+        is_set = self.unsure_us is not None and abs(ahead_us - self.unsure_us) > MOST_OFF_US
+        return self._is_heard or is_set or self._is_synced() is not False
+
+    def settle(self) -> int:
+        """By how much the polls stored since the start are too early, in microseconds. Until `settled`, polls are kept back."""
+        self._is_settling = True
+        true_ahead_us = self._true_ahead_us(self._look())
+        if self.unsure_us is None or true_ahead_us is None or abs(true_ahead_us - self.unsure_us) <= SET_US:
+            return 0
+        return true_ahead_us - self.unsure_us
+
+    def settled(self) -> None:
+        """The polls stored since the start have their time, and the time is no longer unsure."""
+        self._is_settling, self.unsure_us = False, None
+        self._release()
 
     def take(self, poll: Poll) -> None:
         """Store a poll that has just ended, or keep it back."""
-        wall_us, steady_us = self._wall_us(), self._steady_us()
-        if wall_us < KNOWN_FROM_US:
-            self._unset_ahead_us = wall_us - steady_us
-        if self._held:
+        ahead_us, steady_us = self._look(), self._looked_us
+        dated_us = self._dated_us(ahead_us)
+        if self._held and not self._is_settling:
             self._release()
-        if poll.started_at_us >= KNOWN_FROM_US:
+        if not self._is_settling and dated_us == ahead_us and self._clock.began_us(poll, steady_us) is not None:
             self._store(poll)
             return
-        # Without one the clock went back and forth within this poll: it has just ended, so this is not far off.
-        ahead_us = poll.started_at_us - steady_us if self._unset_ahead_us is None else self._unset_ahead_us
-        true_us = self._true_us()
-        if true_us is not None:
-            self._store(_dated(poll, true_us - steady_us - ahead_us))
+        steady = self._clock.by_steady(poll, steady_us)
+        if self._is_settling or dated_us is None:
+            self._hold(steady)
         else:
-            self._hold(poll, ahead_us)
-
-    def _hold(self, poll: Poll, ahead_us: int) -> None:
-        if not self._held:
-            self._on_unset()
-        elif len(self._held) >= MOST_HELD:
-            lost, _ = self._held.popleft()
-            self._counters.add(Count.METRICS_DROPPED, Loss.CLOCK_UNSET, lost.metric_count)
-        self._held.append((poll, ahead_us))
+            self._store(replace(steady, started_at_us=steady.started_at_us + dated_us))
 
     def give_up(self) -> None:
         """Count what is still kept back as lost: the agent stops, and the time is not known."""
+        self._is_settling = False
         self._release()
-        for poll, _ in self._held:
+        for poll in self._held:
             self._counters.add(Count.METRICS_DROPPED, Loss.CLOCK_UNSET, poll.metric_count)
         self._held.clear()
 
+    def _look(self) -> int:
+        """How far the wall clock is ahead of the steady one; the same, to the microsecond, until it is set."""
+        steady_us = self._steady_us()
+        ahead_us = self._wall_us() - steady_us
+        if abs(ahead_us - self._clock.ahead_us) > SET_US:
+            self._clock = _Setting(ahead_us, self._clock.ahead_us, self._looked_us, steady_us)
+        else:
+            self._clock.ahead_us = ahead_us
+        self._looked_us = steady_us
+        return ahead_us
+
+    def _dated_us(self, ahead_us: int) -> int | None:
+        """How far the clock by which polls are stored now is ahead of the steady one; None: they can't be."""
+        if self.unsure_us is None:
+            return self._true_ahead_us(ahead_us)
+        return ahead_us if abs(self.unsure_us - ahead_us) <= SET_US else self.unsure_us
+
+    def _true_ahead_us(self, ahead_us: int) -> int | None:
+        """How far the time is ahead of the steady clock, if it is known. The wall clock is `ahead_us`."""
+        is_set = self._looked_us + ahead_us >= KNOWN_FROM_US
+        api_us = self._api_ahead_us
+        if api_us is None or self._looked_us + api_us < KNOWN_FROM_US:
+            return ahead_us if is_set else None
+        return api_us if not is_set or (abs(ahead_us - api_us) > MOST_OFF_US and self._is_synced() is False) else ahead_us
+
+    def _hold(self, poll: Poll) -> None:
+        if not self._is_settling and not self._is_unset:
+            self._is_unset = True
+            self._on_unset()
+        if len(self._held) >= MOST_HELD:
+            lost = self._held.popleft()
+            self._counters.add(Count.METRICS_DROPPED, Loss.CLOCK_UNSET, lost.metric_count)
+        self._held.append(poll)
+
     def _release(self) -> None:
-        true_us = self._true_us()
-        if true_us is None or not self._held:
+        dated_us = self._dated_us(self._look())
+        if dated_us is None:
             return
-        self._on_set(len(self._held))
-        true_ahead_us = true_us - self._steady_us()
+        if self._is_unset:
+            self._is_unset = False
+            self._on_set(len(self._held))
         while self._held:
-            poll, ahead_us = self._held.popleft()
-            self._store(_dated(poll, true_ahead_us - ahead_us))
-
-    def _true_us(self) -> int | None:
-        """The time, if it is known."""
-        wall_us, ahead_us = self._wall_us(), self._ahead_us()
-        if wall_us >= KNOWN_FROM_US:
-            return wall_us
-        if ahead_us is not None and wall_us - ahead_us >= KNOWN_FROM_US:
-            return wall_us - ahead_us
-        return None
+            poll = self._held.popleft()
+            self._store(replace(poll, started_at_us=poll.started_at_us + dated_us))
 
 
-def _dated(poll: Poll, late_us: int) -> Poll:
-    """The poll by a clock that was this much behind until it was set, maybe in the middle of it."""
-    started_us = poll.started_at_us + late_us
-    times = []
-    for count, offset_us in poll.times:
-        at_us = poll.started_at_us + offset_us
-        at_us += 0 if at_us >= KNOWN_FROM_US else late_us
-        times.append((count, max(at_us - started_us, 0)))
-    return replace(poll, started_at_us=started_us, times=tuple(times))
+@dataclass(slots=True)
+class _Setting:
+    """How the wall clock is set: how far it is ahead of the steady one now, and was before it was last set.
+
+    `after_us`, `until_us`: between which times of the steady clock that was; it is not known more exactly.
+    """
+
+    ahead_us: int
+    before_us: int = 0
+    after_us: int = -1
+    until_us: int = -1
+
+    def began_us(self, poll: Poll, now_us: int) -> int | None:
+        """When a poll that has just ended began, by the steady clock; None if it was not as the wall clock is set now."""
+        began_us = poll.started_at_us - self.ahead_us
+        return began_us if self.after_us <= began_us <= now_us + SET_US else None
+
+    def by_steady(self, poll: Poll, now_us: int) -> Poll:
+        """A poll that has just ended with the steady clock's times, though the wall clock may have been set in its middle."""
+        began_us = self._steady_us(poll.started_at_us, now_us)
+        times = tuple(
+            (count, max(self._steady_us(poll.started_at_us + offset_us, now_us) - began_us, 0)) for count, offset_us in poll.times
+        )
+        return replace(poll, started_at_us=began_us, times=times)
+
+    def _steady_us(self, wall_us: int, now_us: int) -> int:
+        since_us, before_us = wall_us - self.ahead_us, wall_us - self.before_us
+        if self.after_us <= since_us <= now_us + SET_US:
+            return since_us
+        # By neither the clock went back and forth within this poll: it has just ended, so this is not far off.
+        return before_us if 0 <= before_us <= self.until_us else now_us

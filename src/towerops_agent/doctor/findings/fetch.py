@@ -111,9 +111,7 @@ def check_clock(now: datetime, ahead_s: float | None) -> Check:
         return Check(CLOCK, Result.OK, f"{shown}; not compared, as no server sent its time")
     if abs(ahead_s) > MOST_SKEW_S:
         way = "ahead of" if ahead_s > 0 else "behind"
-        return Check(
-            CLOCK, Result.FAILED, f"{shown}, {duration(abs(ahead_s))} {way} the server's: readings get wrong times", _SET_IT
-        )
+        return Check(CLOCK, Result.FAILED, f"{shown}, {duration(abs(ahead_s))} {way} the server's", _SET_IT)
     return Check(CLOCK, Result.OK, f"{shown}, within {max(abs(ahead_s), 1):.0f} s of the server's")
 
 

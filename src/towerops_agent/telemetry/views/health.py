@@ -91,7 +91,7 @@ def judge(vitals: Vitals, boot_clock_s: float) -> Health:
     if vitals.clock_off_s:
         way = "ahead of" if vitals.clock_off_s > 0 else "behind"
         off = duration(abs(vitals.clock_off_s))
-        remarks.append(f"degraded: this machine's clock is {off} {way} the server's: readings carry a wrong time")
+        remarks.append(f"degraded: this machine's clock is {off} {way} the server's: have NTP set it")
     return Health(tuple(problems), tuple(remarks))
 
 

@@ -85,7 +85,7 @@ def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str
         yield "limits", [Line(f"{_named(device)}: {limits(device)}") for device in limited]
     if snapshot.clock_skew_s is not None and abs(snapshot.clock_skew_s) > 30:
         off = duration(abs(snapshot.clock_skew_s))
-        yield "clock", [Line(f"differs from the server's by {off}: set it, or readings get wrong times", Tone.BAD)]
+        yield "clock", [Line(f"differs from the server's by {off}: have NTP set it", Tone.BAD)]
 
 
 def _agent(snapshot: Snapshot, now_us: int, runs: bool) -> Line:

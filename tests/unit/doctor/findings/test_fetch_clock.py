@@ -42,14 +42,12 @@ IN_INDIA = datetime(2026, 1, 9, 17, 30, 0, tzinfo=timezone(timedelta(hours=5, mi
         (
             NOON,
             31.0,
-            Check(
-                "clock", Result.FAILED, "2026-01-09 12:00:00 UTC, 31 s ahead of the server's: readings get wrong times", SET_IT
-            ),
+            Check("clock", Result.FAILED, "2026-01-09 12:00:00 UTC, 31 s ahead of the server's", SET_IT),
         ),
         (
             NOON,
             -31.0,
-            Check("clock", Result.FAILED, "2026-01-09 12:00:00 UTC, 31 s behind the server's: readings get wrong times", SET_IT),
+            Check("clock", Result.FAILED, "2026-01-09 12:00:00 UTC, 31 s behind the server's", SET_IT),
         ),
         (
             BEFORE,

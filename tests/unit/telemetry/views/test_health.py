@@ -38,7 +38,7 @@ def test_a_loop_that_stands_still_is_a_failure():
         ({"states": {"up": 0, "degraded": 0, "down": 3, "unknown": 1}}, "degraded: no device answers: 3 devices down"),
         (
             {"clock_off_s": -7200.0},
-            "degraded: this machine's clock is 2 h behind the server's: readings carry a wrong time",
+            "degraded: this machine's clock is 2 h behind the server's: have NTP set it",
         ),
     ],
 )

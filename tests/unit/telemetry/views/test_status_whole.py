@@ -76,7 +76,7 @@ LINES = [
         "West (10.0.0.4:161): asked for 9 at once, as it refuses 10; 2 OIDs are never answered; cuts request-ids to 16 bits",
         *(PLAIN, 0),
     ),
-    ("clock", "differs from the server's by 32 s: set it, or readings get wrong times", BAD, 0),
+    ("clock", "differs from the server's by 32 s: have NTP set it", BAD, 0),
 ]
 
 
@@ -101,7 +101,7 @@ def changed(**changes):
         ({"pending": Undelivered(1, 1, None)}, ("delivery", "1 metric waits for the next batch", PLAIN, 0)),
         ({"pending": Undelivered(9, 1, None), "backlog": Late(9, None, None)}, ("delivery", "nothing waits", PLAIN, 0)),
         ({"pending": Undelivered(9, 1, None), "backlog": Late(9, None, None)}, ("backlog", "9 metrics late", WARNING, 0)),
-        ({"clock_skew_s": 30.1}, ("clock", "differs from the server's by 30 s: set it, or readings get wrong times", BAD, 0)),
+        ({"clock_skew_s": 30.1}, ("clock", "differs from the server's by 30 s: have NTP set it", BAD, 0)),
         ({"slowest": [report("a", "A", "a:1", rtt_ms=None)]}, ("slowest", "    0.0 ms  A (a:1), 20 at once", PLAIN, 0)),
         ({"limited": [report("a", "A", "a:1", mute=1)]},
          ("limits", "A (a:1): asked for 20 at once; 1 OID is never answered", PLAIN, 0)),

@@ -1,0 +1,119 @@
+"""Delivers nothing while the time is unsure; once it is known, moves the polls that were stored meanwhile to their time.
+
+    Dating (timetable.py) -> Settling -> buffer; then the courier begins
+
+So a machine that starts with the time at which it last ran delivers no reading as of then. Which polls those are is kept, for a
+restart of the agent before the time is known (docs/decisions/0030-the-time.md).
+I/O: the buffer, the log. Microseconds since 1970 (`_us`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+import structlog
+
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.store import UNSURE_KEY
+from towerops_agent.errors import BufferFailure
+from towerops_agent.scheduling.timetable import SET_US, Dating
+
+LOOK_EACH_S: Final = 10.0
+"""How often to look whether NTP has set the clock, while the API does not answer."""
+
+log = structlog.get_logger()
+
+_mark_decoder = msgspec.msgpack.Decoder(tuple[int, int])
+
+
+class Settling:
+    """Inert until begun, then run. `dated`: set once polls have their time. `now_us`: the wall clock.
+
+    `sleep`: as asyncio's, and leaves a mark.
+    """
+
+    def __init__(
+        self,
+        dating: Dating,
+        buffer: Buffer,
+        dated: asyncio.Event,
+        *,
+        now_us: Callable[[], int],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._dating = dating
+        self._buffer = buffer
+        self._dated = dated
+        self._now_us = now_us
+        self._sleep = sleep
+        self._first: int | None = None
+        self._known = asyncio.Event()
+
+    def heard(self, ahead_s: float | None) -> None:
+        """The API has answered, and this machine's clock is so far ahead of its; None if it does not show its time."""
+        self._dating.heard(None if ahead_s is None else round(ahead_s * 1_000_000))
+        self._known.set()
+
+    async def begin(self) -> None:
+        """Note from which poll on the time is unsure, if it is. Called before any poll is stored."""
+        unsure_us = self._dating.unsure_us
+        if unsure_us is None:
+            self._dated.set()
+            return
+        try:
+            self._first, newest_us = await self._buffer.end()
+            kept = await self._buffer.get_meta(UNSURE_KEY)
+            if kept:
+                first, kept_us = _mark_decoder.decode(kept)
+                # By the same clock, which has gone on since its last poll: it is the same start of the machine.
+                if abs(kept_us - unsure_us) <= SET_US and (newest_us or 0) <= self._now_us():
+                    self._first = first
+            await self._buffer.put_meta(UNSURE_KEY, msgspec.msgpack.encode((self._first, unsure_us)))
+        except BufferFailure as error:
+            log.warning("where polls of an unsure time begin can't be kept, a restart will not know it", error=str(error))
+
+    async def run(self) -> None:
+        """Wait until the time is known, and have polls moved to it. Runs for good, as loops do."""
+        while not self._dated.is_set():
+            if self._dating.can_settle:
+                await self.settle()
+            else:
+                await self._look_later()
+        while True:
+            await self._sleep(3600.0)
+
+    async def settle(self) -> None:
+        """The time is as sure as it will be: move the polls of this start, and have them delivered."""
+        if self._dated.is_set():
+            return
+        late_us = self._dating.settle()
+        moving = asyncio.ensure_future(self._move(late_us))
+        try:
+            await asyncio.shield(moving)
+        except asyncio.CancelledError:
+            await moving  # it is under way: polls that are stored before its end would be moved too
+            raise
+        finally:
+            self._dating.settled()
+            self._dated.set()
+
+    async def _move(self, late_us: int) -> None:
+        if self._first is None:
+            return
+        try:
+            polls = await self._buffer.move(self._first, late_us)
+        except BufferFailure as error:
+            log.error("readings from before the clock was set keep a wrong time", off_s=-late_us / 1e6, error=str(error))
+        else:
+            if late_us and polls:
+                log.info("time is known, readings from before have it", clock_was_off_s=-late_us / 1e6, polls=polls)
+
+    async def _look_later(self) -> None:
+        known = asyncio.ensure_future(self._known.wait())
+        look = asyncio.ensure_future(self._sleep(LOOK_EACH_S))
+        try:
+            await asyncio.wait([known, look], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            known.cancel()
+            look.cancel()
