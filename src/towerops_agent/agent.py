@@ -92,7 +92,17 @@ class Agent:
         )
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()
-        knows_accepts, self._dated = asyncio.Event(), asyncio.Event()
+        self._dating = Dating(
+            self.buffer.add,
+            self.counters,
+            wall_us=wall_us,
+            steady_us=steady_us,
+            is_synced=is_synced if settings.site is None else lambda: None,  # without the API nobody else knows the time
+            on_unset=lambda: log.warning("clock is not set, readings wait for the time"),
+            on_set=lambda polls: log.info("time is known, readings that waited for it are stored", polls=polls),
+        )
+        self._settling = Settling(self._dating, self.buffer, now_us=wall_us)
+        knows_accepts = asyncio.Event()
         self.upstream: Upstream
         if settings.site is None:
             self.upstream = ApiUpstream(
@@ -103,7 +113,7 @@ class Agent:
                 self._marks,
                 accepts=lambda: self.sync.accepts,
                 known=knows_accepts,
-                dated=self._dated,
+                settling=self._settling,
                 layouts=self._layouts,
             )
         else:
@@ -116,19 +126,6 @@ class Agent:
             )
         self.courier = self.upstream.courier
         self._reload = asyncio.Event()
-        self._dating = Dating(
-            self.buffer.add,
-            self.counters,
-            wall_us=wall_us,
-            steady_us=steady_us,
-            is_synced=is_synced if settings.site is None else lambda: None,  # without the API nobody else knows the time
-            on_unset=lambda: log.warning("clock is not set, readings wait for the time"),
-            on_set=lambda polls: log.info("time is known, readings that waited for it are stored", polls=polls),
-        )
-        self._settling = Settling(
-            self._dating, self.buffer, self._dated, now_us=wall_us, sleep=self._marks.sleeper("time", DATABASE_WITHIN_S)
-        )
-        self.upstream.on_answer(self._settling.heard)
         self._ping = PingClient(self.counters)
         self._echoes = Echoes(
             self._ping,
@@ -241,6 +238,7 @@ class Agent:
                 for loop in loops:
                     loop.cancel()
             self._dating.give_up()
+            self._settling.stop()
             undelivered = await self._deliver_rest(STOP_WITHIN_S)
             await self._roster.remember()
             self._diary.end()
@@ -444,8 +442,6 @@ class Agent:
                 except BufferFailure as error:
                     log.error("last polls can't be written, what is on the disk is submitted", error=str(error))
                     failure = error
-                if not self._dated.is_set():
-                    return failure or "the API has not answered yet, and this machine's clock may be wrong"
                 if await self.courier.deliver_pending(attempts, within_s):
                     return failure
         except TimeoutError:

@@ -30,6 +30,7 @@ from towerops_agent.delivery.delivery import Delivery
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.scheduling.fleet import Fleet
+from towerops_agent.scheduling.settling import Settling
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.telemetry.marks import Marks
@@ -98,9 +99,6 @@ class Upstream(ABC):
     def forget_layouts(self) -> None:  # noqa: B027
         """The buffer has lost its layouts, and they get new ids."""
 
-    def on_answer(self, heard: Callable[[float | None], None]) -> None:  # noqa: B027
-        """Call this with each answer: how far this machine's clock is ahead of the API's, in seconds; None if it is not said."""
-
     def send_heartbeat_if(self, wanted: Callable[[], bool]) -> None:  # noqa: B027
         """Send heartbeats only while `wanted` says so: of a group, one member does."""
 
@@ -120,16 +118,17 @@ class ApiUpstream(Upstream):
         *,
         accepts: Callable[[], Accepts],
         known: asyncio.Event,
-        dated: asyncio.Event,
+        settling: Settling,
         layouts: Callable[[], dict[bytes, tuple[int, ...]]],
     ) -> None:
-        """`dated`: as Courier's. `layouts`: the ids of each device's layouts, by the digest of its part of the configuration."""
-        self._dated = dated
+        """`layouts`: returns the ids of each device's layouts, by the digest of its part of the configuration."""
+        self._dated = settling.dated
         self._token = token
         self._buffer = buffer
         self._client = ApiClient(
             settings.api_url, token, ca_file=settings.ca_file, client_cert=settings.client_cert, client_key=settings.client_key
         )
+        self._client.on_answer, self._client.on_silence = settling.heard, settling.unheard
         self.source = self._client
         self.refresh_s = settings.config_refresh_s
         courier = Courier(
@@ -138,7 +137,7 @@ class ApiUpstream(Upstream):
             counters,
             accepts=accepts,
             known=known,
-            dated=dated,
+            dated=settling.over,
             settle_s=FIRST_DELIVERY_AFTER_S,
             for_others=settings.destinations is not None,
             moved=marks.mover("delivery", ANSWER_WITHIN_S),
@@ -165,7 +164,7 @@ class ApiUpstream(Upstream):
                 learn_again=self._learn_again,
                 beside=("",),
             )
-            self.courier = beside.Beside(courier, self._couriers)
+            self.courier = beside.Beside(courier, self._couriers, settling.dated)
             self.dealings = ChainMap(self._couriers.dealings, dealings)
             self.loops["destinations"] = self._deliver_beside
 
@@ -244,9 +243,6 @@ class ApiUpstream(Upstream):
     def forget_layouts(self) -> None:  # noqa: D102
         if self._couriers is not None:
             self._couriers.forget_layouts()
-
-    def on_answer(self, heard: Callable[[float | None], None]) -> None:  # noqa: D102
-        self._client.on_answer = heard
 
     def send_heartbeat_if(self, wanted: Callable[[], bool]) -> None:  # noqa: D102
         self._heartbeat.is_wanted = wanted

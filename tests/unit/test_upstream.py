@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.clocks import steady_us, wall_us
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.text import config_text
 from towerops_agent.counters import Counters
@@ -13,11 +14,27 @@ from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.course.parcel import REFUSALS, Exclusions
 from towerops_agent.delivery.refused import EXCLUSIONS_KEY
 from towerops_agent.model import Secret
+from towerops_agent.scheduling.settling import Settling
+from towerops_agent.scheduling.timetable import Dating
 from towerops_agent.settings import Settings
 from towerops_agent.telemetry.marks import Marks
 from towerops_agent.upstream import ACCEPTS_KEY, ApiUpstream
 
 TYPES = ["sensor_reading", "interface_stat", "equipment_status", "reachability"]
+
+
+def settling_of(buffer):
+    """Of a clock that is right."""
+    dating = Dating(
+        buffer.add,
+        Counters(),
+        wall_us=wall_us,
+        steady_us=steady_us,
+        is_synced=lambda: True,
+        on_unset=lambda: None,
+        on_set=lambda _polls: None,
+    )
+    return Settling(dating, buffer, now_us=wall_us)
 
 
 def upstream(buffer: Buffer, token: str) -> ApiUpstream:
@@ -26,7 +43,7 @@ def upstream(buffer: Buffer, token: str) -> ApiUpstream:
         *(settings, TokenSource(Secret(token)), buffer, Counters(), Marks()),
         accepts=Accepts,
         known=asyncio.Event(),
-        dated=asyncio.Event(),
+        settling=settling_of(buffer),
         layouts=dict,
     )
 

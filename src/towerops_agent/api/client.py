@@ -167,6 +167,8 @@ class ApiClient:
         self.now = now
         self.on_answer: Callable[[float | None], None] = lambda _ahead_s: None
         """Called with each answer: how far this machine's clock is ahead of the API's; None if it is not said, or not in time."""
+        self.on_silence: Callable[[Unavailable], None] = lambda _why: None
+        """Called if the API could not be asked."""
         self.expiries = Expiries()
         self._http: Http | None = None
         self._under_way: Counter[Http] = Counter()  # how many requests each has, one with earlier certificates too
@@ -309,7 +311,10 @@ class ApiClient:
             self.on_answer(None)
             return Unavailable(f"no complete answer within {within_s:g} s", timed_out=True)
         reason = no_answer(error, self._base_url, self._timeouts, "in TOWEROPS_API_URL", began=began)
-        return Unavailable(self._cleaned(reason), timed_out=isinstance(error, TIMED_OUT))
+        silent = Unavailable(self._cleaned(reason), timed_out=isinstance(error, TIMED_OUT))
+        if not began:
+            self.on_silence(silent)
+        return silent
 
     def _failure(self, answer: _Answer, path: str) -> Failure:
         """The outcome of an answer that is not a success."""

@@ -192,7 +192,7 @@ class Buffer:
     async def move(self, first: int, late_us: int) -> int:
         """Have all polls from the id `first` on that are stored by now be so much later; how many ids they have.
 
-        For such as are in no batch yet: one that is sent again is to be the same. What is kept under UNSURE_KEY is void then.
+        For such as were never sent: a batch that is sent again is to be the same. What is kept under UNSURE_KEY is void then.
         """
         return await self.ask(lambda store: store.move(first, late_us))
 

@@ -71,8 +71,8 @@ class Courier:
     """Delivers fresh values every 30 s, and a backlog without a pause. `course`: the decisions, readable.
 
     `accepts`: returns what the server accepts, now. `known`: set once that is known; nothing is sent before, as a batch of an
-    earlier run may be larger than most servers accept, or have metrics that few do. `dated`: set once polls have their time, for
-    which nothing is sent before either. `settle_s`: how long the very first delivery
+    earlier run may be larger than most servers accept, or have metrics that few do. `dated`: returns None once polls have
+    their time, before which nothing is sent either, or why that is not known. `settle_s`: how long the very first delivery
     waits for the polls after the first one, which would else wait for the second delivery. `moved` is called at each step, with
     the seconds until the next one at the latest.
     """
@@ -85,7 +85,7 @@ class Courier:
         *,
         accepts: Callable[[], Accepts],
         known: asyncio.Event | None = None,
-        dated: asyncio.Event | None = None,
+        dated: Callable[[], Awaitable[Outcome | None]] | None = None,
         interval_s: float = INTERVAL_S,
         settle_s: float = 0.0,
         for_others: bool = False,
@@ -157,8 +157,6 @@ class Courier:
         If it is cancelled, deliver_pending handles the requests under way.
         """
         await self._idle_until(self._known.wait)
-        if self._dated is not None:
-            await self._idle_until(self._dated.wait)
         while True:
             try:
                 await self._wait_for_work()
@@ -205,7 +203,7 @@ class Courier:
         idempotency keys gets them once. No attempt starts after `within_s`; the caller cancels a request that is still
         under way, and a batch not acknowledged stays open. Raises BufferFailure if the buffer can't be read.
         """
-        if not self._known.is_set() or not (self._dated is None or self._dated.is_set()):
+        if not self._known.is_set():
             return False
         try:
             now_s = self._monotonic_s()
@@ -274,6 +272,10 @@ class Courier:
 
     async def _attempt(self, batch: Batch, polls: Sequence[StoredPoll] | None = None) -> None:
         """Send the batch once, and do what follows from the answer. `polls`: the batch's, if they have just been read."""
+        undated = None
+        if self._dated is not None:
+            undated, polls = await self._dated(), None  # they may have been moved meanwhile
+            self._dated = self._dated if undated else None
         if polls is None:
             polls = await self._buffer.read(batch)
         if not polls:  # all of it is damaged, which the buffer has counted; or it has expired, or is not copied yet
@@ -292,7 +294,7 @@ class Courier:
             return
         if not self.course.verdicts.may_go(batch, self._monotonic_s()):
             return
-        outcome = await self._client.post_metrics(parcel.body, batch.key, parcel.encoding)
+        outcome = undated or await self._client.post_metrics(parcel.body, batch.key, parcel.encoding)
         verdict = self.course.verdicts.take(batch, outcome, parcel.oldest_us, self._jitter(), self._monotonic_s())
         await self._settlement.settle(parcel, outcome, verdict)
 

@@ -3,6 +3,7 @@
 DESTINATIONS_PATH -> destinations -> Couriers; a Delivery of the API's courier and of them. I/O: the file.
 """
 
+import asyncio
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -42,8 +43,10 @@ def read_destinations(path: Path) -> tuple[Destination, ...]:
 class Beside:
     """The delivery to the API and those to the destinations, as one Delivery. The API's is the one that most is said of."""
 
-    def __init__(self, courier: Courier, couriers: Couriers) -> None:
+    def __init__(self, courier: Courier, couriers: Couriers, dated: asyncio.Event) -> None:
+        """`dated`: set once polls have their time, before which the destinations get none."""
         self._courier = courier
+        self._dated = dated
         self._couriers = couriers
 
     @property
@@ -90,6 +93,9 @@ class Beside:
 
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:
         """Whether all pending metrics are delivered, to all."""
+        if not self._dated.is_set():
+            await self._courier.deliver_pending(attempts, within_s)
+            return False
         both = (self._courier.deliver_pending(attempts, within_s), self._couriers.deliver_pending(attempts, within_s))
         return all(await together(*both))
 

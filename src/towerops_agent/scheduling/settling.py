@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from towerops_agent.api.wire.outcomes import Unavailable
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.store import UNSURE_KEY
 from towerops_agent.errors import BufferFailure
@@ -28,38 +29,47 @@ _mark_decoder = msgspec.msgpack.Decoder(tuple[int, int])
 
 
 class Settling:
-    """Inert until begun, then run. `dated`: set once polls have their time. `now_us`: the wall clock.
+    """Inert until begun, then run. `now_us`: the wall clock."""
 
-    `sleep`: as asyncio's, and leaves a mark.
-    """
-
-    def __init__(
-        self,
-        dating: Dating,
-        buffer: Buffer,
-        dated: asyncio.Event,
-        *,
-        now_us: Callable[[], int],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, dating: Dating, buffer: Buffer, *, now_us: Callable[[], int]) -> None:
         self._dating = dating
         self._buffer = buffer
-        self._dated = dated
+        self.dated = asyncio.Event()
+        """Set once polls have their time."""
         self._now_us = now_us
-        self._sleep = sleep
         self._first: int | None = None
-        self._known = asyncio.Event()
+        self._news = asyncio.Event()
+        self._why: Unavailable | None = None  # the API could not be asked, the last time
 
     def heard(self, ahead_s: float | None) -> None:
         """The API has answered, and this machine's clock is so far ahead of its; None if it does not show its time."""
         self._dating.heard(None if ahead_s is None else round(ahead_s * 1_000_000))
-        self._known.set()
+        self._why = None
+        self._news.set()
+
+    def unheard(self, why: Unavailable) -> None:
+        """The API could not be asked."""
+        self._why = why
+        self._news.set()
+
+    def stop(self) -> None:
+        """Nobody asks the API any more: who waits in `over` is to wait no longer."""
+        self.unheard(self._why or Unavailable("the API has not answered yet, and this machine's clock may be wrong"))
+
+    async def over(self) -> Unavailable | None:
+        """Return None once polls have their time; or why the API, which could show it, can't be asked now."""
+        while not self.dated.is_set():
+            if self._why is not None:
+                return self._why
+            self._news.clear()
+            await _first_of(self._news.wait(), self.dated.wait())
+        return None
 
     async def begin(self) -> None:
         """Note from which poll on the time is unsure, if it is. Called before any poll is stored."""
         unsure_us = self._dating.unsure_us
         if unsure_us is None:
-            self._dated.set()
+            self.dated.set()
             return
         try:
             self._first, newest_us = await self._buffer.end()
@@ -75,17 +85,16 @@ class Settling:
 
     async def run(self) -> None:
         """Wait until the time is known, and have polls moved to it. Runs for good, as loops do."""
-        while not self._dated.is_set():
+        while not self.dated.is_set():
             if self._dating.can_settle:
                 await self.settle()
             else:
                 await self._look_later()
-        while True:
-            await self._sleep(3600.0)
+        await asyncio.Event().wait()
 
     async def settle(self) -> None:
         """The time is as sure as it will be: move the polls of this start, and have them delivered."""
-        if self._dated.is_set():
+        if self.dated.is_set():
             return
         late_us = self._dating.settle()
         moving = asyncio.ensure_future(self._move(late_us))
@@ -96,7 +105,7 @@ class Settling:
             raise
         finally:
             self._dating.settled()
-            self._dated.set()
+            self.dated.set()
 
     async def _move(self, late_us: int) -> None:
         if self._first is None:
@@ -110,10 +119,15 @@ class Settling:
                 log.info("time is known, readings from before have it", clock_was_off_s=-late_us / 1e6, polls=polls)
 
     async def _look_later(self) -> None:
-        known = asyncio.ensure_future(self._known.wait())
-        look = asyncio.ensure_future(self._sleep(LOOK_EACH_S))
-        try:
-            await asyncio.wait([known, look], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            known.cancel()
-            look.cancel()
+        self._news.clear()
+        await _first_of(self._news.wait(), asyncio.sleep(LOOK_EACH_S))
+
+
+async def _first_of(*waits: Awaitable[object]) -> None:
+    """Return once one of these has."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

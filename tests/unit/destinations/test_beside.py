@@ -1,5 +1,6 @@
 """The deliveries to the API and to the destinations beside it, as one."""
 
+import asyncio
 from pathlib import Path
 
 from support.remote import Remote
@@ -22,7 +23,7 @@ async def test_while_the_api_is_down_polls_are_too_many_if_the_destinations_get_
         (one,) = couriers.couriers.values()
         one.availability.succeeded(0)
         monkeypatch.setattr(type(one), "is_behind", True)
-        both = Beside(api, couriers)
+        both = Beside(api, couriers, asyncio.Event())
         assert not both.is_behind
         api.availability.failed("no connection", 0)
         assert both.is_behind

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from towerops_agent.api.wire.outcomes import Unavailable
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.counters import Counters
@@ -46,7 +47,6 @@ class Run:
 
     def __init__(self, machine: Machine, buffer: Buffer) -> None:
         self._machine = machine
-        self.dated = asyncio.Event()
         self.dating = Dating(
             buffer.add,
             machine.counters,
@@ -56,7 +56,7 @@ class Run:
             on_unset=lambda: None,
             on_set=lambda _polls: None,
         )
-        self.settling = Settling(self.dating, buffer, self.dated, now_us=machine.wall_us)
+        self.settling = Settling(self.dating, buffer, now_us=machine.wall_us)
         self.began_us: list[int] = []
 
     def poll(self, layout: int) -> None:
@@ -91,9 +91,9 @@ async def test_nothing_is_delivered_before_the_api_has_answered_and_then_all_has
         layout = await buffer.register(LAYOUT)
         for _ in range(3):
             run.poll(layout)
-        assert not run.dated.is_set()
+        assert not run.settling.dated.is_set()
         run.settling.heard(machine.off_us / 1e6)
-        await run.dated.wait()
+        await run.settling.dated.wait()
         run.poll(layout)
         assert await delivered_us(buffer) == run.began_us
         loop.cancel()
@@ -148,4 +148,27 @@ async def test_a_clock_that_is_right_holds_up_nothing(tmp_path, machine):
     async with machine.buffer(tmp_path / "a.db") as buffer:
         run = Run(machine, buffer)
         await run.settling.begin()
-        assert run.dated.is_set()
+        assert run.settling.dated.is_set()
+
+
+async def test_who_would_deliver_waits_for_an_answer_or_hears_why_there_is_none(tmp_path, machine):
+    async with machine.buffer(tmp_path / "a.db") as buffer:
+        run = Run(machine, buffer)
+        await run.settling.begin()
+        waiting = asyncio.create_task(run.settling.over())
+        run.settling.unheard(Unavailable("no connection"))
+        assert await waiting == Unavailable("no connection")
+        run.settling.heard(None)
+        waiting = asyncio.create_task(run.settling.over())
+        await run.settling.settle()
+        assert await waiting is None
+
+
+async def test_a_stop_before_any_answer_waits_for_none(tmp_path, machine):
+    async with machine.buffer(tmp_path / "a.db") as buffer:
+        run = Run(machine, buffer)
+        await run.settling.begin()
+        run.settling.stop()
+        why = await run.settling.over()
+        assert why is not None
+        assert "has not answered yet" in why.reason
