@@ -38,19 +38,22 @@ class Settling:
         """Set once polls have their time."""
         self._now_us = now_us
         self._first: int | None = None
-        self._news = asyncio.Event()
+        self._news = asyncio.Event()  # set with the next, for whoever waits by then
         self._why: Unavailable | None = None  # the API could not be asked, the last time
 
     def heard(self, ahead_s: float | None) -> None:
         """The API has answered, and this machine's clock is so far ahead of its; None if it does not show its time."""
         self._dating.heard(None if ahead_s is None else round(ahead_s * 1_000_000))
-        self._why = None
-        self._news.set()
+        self._hear(None)
 
     def unheard(self, why: Unavailable) -> None:
         """The API could not be asked."""
+        self._hear(why)
+
+    def _hear(self, why: Unavailable | None) -> None:
         self._why = why
         self._news.set()
+        self._news = asyncio.Event()
 
     def stop(self) -> None:
         """Nobody asks the API any more: who waits in `over` is to wait no longer."""
@@ -61,7 +64,6 @@ class Settling:
         while not self.dated.is_set():
             if self._why is not None:
                 return self._why
-            self._news.clear()
             await _first_of(self._news.wait(), self.dated.wait())
         return None
 
@@ -119,7 +121,6 @@ class Settling:
                 log.info("time is known, readings from before have it", clock_was_off_s=-late_us / 1e6, polls=polls)
 
     async def _look_later(self) -> None:
-        self._news.clear()
         await _first_of(self._news.wait(), asyncio.sleep(LOOK_EACH_S))
 
 
