@@ -128,7 +128,7 @@ class ApiUpstream(Upstream):
         self._client = ApiClient(
             settings.api_url, token, ca_file=settings.ca_file, client_cert=settings.client_cert, client_key=settings.client_key
         )
-        self._client.on_answer, self._client.on_silence = settling.heard, settling.unheard
+        self._client.on_answer, self._client.on_silence = settling.dating.heard, settling.unheard
         self.source = self._client
         self.refresh_s = settings.config_refresh_s
         courier = Courier(
@@ -137,7 +137,8 @@ class ApiUpstream(Upstream):
             counters,
             accepts=accepts,
             known=known,
-            dated=settling.over,
+            dated=settling.dated,
+            undated=settling.over,
             settle_s=FIRST_DELIVERY_AFTER_S,
             for_others=settings.destinations is not None,
             moved=marks.mover("delivery", ANSWER_WITHIN_S),

@@ -410,8 +410,8 @@ class Store:
 
 def moved_polls(connection: sqlite3.Connection) -> list[tuple[int, int, int]]:
     """Which polls have another time than they were stored with: (first id, end, by how many microseconds they are later)."""
-    kept = values.kept_value(connection, MOVED_KEY)
-    return [] if kept is None else _moved_decoder.decode(kept)
+    row = connection.execute("SELECT key, value, checksum FROM meta WHERE key = ?", (MOVED_KEY,)).fetchone()
+    return [] if row is None or not is_intact(*row) else _moved_decoder.decode(row[1])
 
 
 PollFound = tuple[int, int, int, int, bytes | None]

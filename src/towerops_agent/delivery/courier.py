@@ -71,10 +71,10 @@ class Courier:
     """Delivers fresh values every 30 s, and a backlog without a pause. `course`: the decisions, readable.
 
     `accepts`: returns what the server accepts, now. `known`: set once that is known; nothing is sent before, as a batch of an
-    earlier run may be larger than most servers accept, or have metrics that few do. `dated`: returns None once polls have
-    their time, before which nothing is sent either, or why that is not known. `settle_s`: how long the very first delivery
-    waits for the polls after the first one, which would else wait for the second delivery. `moved` is called at each step, with
-    the seconds until the next one at the latest.
+    earlier run may be larger than most servers accept, or have metrics that few do. `dated`: set once polls have their time,
+    before which nothing is sent either; `undated` waits for that, or returns why it can't be known now. `settle_s`: how long the
+    very first delivery waits for the polls after the first one, which would else wait for the second delivery. `moved` is called
+    at each step, with the seconds until the next one at the latest.
     """
 
     def __init__(
@@ -85,7 +85,8 @@ class Courier:
         *,
         accepts: Callable[[], Accepts],
         known: asyncio.Event | None = None,
-        dated: Callable[[], Awaitable[Outcome | None]] | None = None,
+        dated: asyncio.Event | None = None,
+        undated: Callable[[], Awaitable[Outcome | None]] | None = None,
         interval_s: float = INTERVAL_S,
         settle_s: float = 0.0,
         for_others: bool = False,
@@ -104,6 +105,7 @@ class Courier:
         if known is None:
             self._known.set()
         self._dated = dated
+        self._undated = undated
         self._interval_s = interval_s
         self._for_others = for_others
         self._sleep = sleep
@@ -273,9 +275,8 @@ class Courier:
     async def _attempt(self, batch: Batch, polls: Sequence[StoredPoll] | None = None) -> None:
         """Send the batch once, and do what follows from the answer. `polls`: the batch's, if they have just been read."""
         undated = None
-        if self._dated is not None:
-            undated, polls = await self._dated(), None  # they may have been moved meanwhile
-            self._dated = self._dated if undated else None
+        if self._undated is not None and self._dated is not None and not self._dated.is_set():
+            undated, polls = await self._undated(), None  # they may have been moved meanwhile
         if polls is None:
             polls = await self._buffer.read(batch)
         if not polls:  # all of it is damaged, which the buffer has counted; or it has expired, or is not copied yet

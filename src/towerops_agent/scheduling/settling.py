@@ -32,7 +32,7 @@ class Settling:
     """Inert until begun, then run. `now_us`: the wall clock."""
 
     def __init__(self, dating: Dating, buffer: Buffer, *, now_us: Callable[[], int]) -> None:
-        self._dating = dating
+        self.dating = dating
         self._buffer = buffer
         self.dated = asyncio.Event()
         """Set once polls have their time."""
@@ -40,11 +40,7 @@ class Settling:
         self._first: int | None = None
         self._news = asyncio.Event()  # set with the next, for whoever waits by then
         self._why: Unavailable | None = None  # the API could not be asked, the last time
-
-    def heard(self, ahead_s: float | None) -> None:
-        """The API has answered, and this machine's clock is so far ahead of its; None if it does not show its time."""
-        self._dating.heard(None if ahead_s is None else round(ahead_s * 1_000_000))
-        self._hear(None)
+        dating.on_heard = lambda: self._hear(None)
 
     def unheard(self, why: Unavailable) -> None:
         """The API could not be asked."""
@@ -69,7 +65,7 @@ class Settling:
 
     async def begin(self) -> None:
         """Note from which poll on the time is unsure, if it is. Called before any poll is stored."""
-        unsure_us = self._dating.unsure_us
+        unsure_us = self.dating.unsure_us
         if unsure_us is None:
             self.dated.set()
             return
@@ -88,7 +84,7 @@ class Settling:
     async def run(self) -> None:
         """Wait until the time is known, and have polls moved to it. Runs for good, as loops do."""
         while not self.dated.is_set():
-            if self._dating.can_settle:
+            if self.dating.can_settle:
                 await self.settle()
             else:
                 await self._look_later()
@@ -98,7 +94,7 @@ class Settling:
         """The time is as sure as it will be: move the polls of this start, and have them delivered."""
         if self.dated.is_set():
             return
-        late_us = self._dating.settle()
+        late_us = self.dating.settle()
         moving = asyncio.ensure_future(self._move(late_us))
         try:
             await asyncio.shield(moving)
@@ -106,7 +102,7 @@ class Settling:
             await moving  # it is under way: polls that are stored before its end would be moved too
             raise
         finally:
-            self._dating.settled()
+            self.dating.settled()
             self.dated.set()
 
     async def _move(self, late_us: int) -> None:

@@ -318,18 +318,21 @@ class Dating:
         self._clock = _Setting(wall_us_now - self._looked_us)
         self._api_ahead_us: int | None = None  # how far the API's clock is ahead of the steady one
         self._is_heard = False
+        self.on_heard: Callable[[], None] = lambda: None
+        """Called with each answer of the API while the time is unsure."""
         self.unsure_us = self._clock.ahead_us if wall_us_now >= KNOWN_FROM_US and is_synced() is False else None
         """While the time is unsure, how far the clock by which polls are stored is ahead of the steady one; else None."""
 
-    def heard(self, ahead_us: int | None) -> None:
+    def heard(self, ahead_s: float | None) -> None:
         """The API has answered, and the wall clock is so far ahead of its; None if it does not show its time."""
         self._is_heard = True
-        if ahead_us is None:
-            return
-        api_ahead_us = self._look() - ahead_us
-        # It shows whole seconds: the times of polls are not to move by that with each answer.
-        if self._api_ahead_us is None or abs(api_ahead_us - self._api_ahead_us) > DATE_WITHIN_US:
-            self._api_ahead_us = api_ahead_us
+        if ahead_s is not None:
+            api_ahead_us = self._look() - round(ahead_s * 1_000_000)
+            # It shows whole seconds: the times of polls are not to move by that with each answer.
+            if self._api_ahead_us is None or abs(api_ahead_us - self._api_ahead_us) > DATE_WITHIN_US:
+                self._api_ahead_us = api_ahead_us
+        if self.unsure_us is not None:
+            self.on_heard()
 
     @property
     def can_settle(self) -> bool:

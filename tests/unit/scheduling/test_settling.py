@@ -92,7 +92,7 @@ async def test_nothing_is_delivered_before_the_api_has_answered_and_then_all_has
         for _ in range(3):
             run.poll(layout)
         assert not run.settling.dated.is_set()
-        run.settling.heard(machine.off_us / 1e6)
+        run.dating.heard(machine.off_us / 1e6)
         await run.settling.dated.wait()
         run.poll(layout)
         assert await delivered_us(buffer) == run.began_us
@@ -116,7 +116,7 @@ async def test_what_a_restarted_agent_stored_before_is_moved_too_and_packed_poll
         assert await buffer.ask(lambda store: store.connection.execute("SELECT count(*) FROM packs").fetchone()[0]) > 0
         run = Run(machine, buffer)
         await run.settling.begin()
-        run.settling.heard(machine.off_us / 1e6)
+        run.dating.heard(machine.off_us / 1e6)
         await run.settling.settle()
         assert await delivered_us(buffer) == began_us
         await run.settling.settle()
@@ -158,7 +158,7 @@ async def test_who_would_deliver_waits_for_an_answer_or_hears_why_there_is_none(
         waiting = asyncio.create_task(run.settling.over())
         run.settling.unheard(Unavailable("no connection"))
         assert await waiting == Unavailable("no connection")
-        run.settling.heard(None)
+        run.dating.heard(None)
         waiting = asyncio.create_task(run.settling.over())
         await run.settling.settle()
         assert await waiting is None

@@ -60,7 +60,7 @@ def test_what_was_read_before_the_first_step_is_dated_by_it():
 def test_the_date_of_the_api_will_do_though_the_clock_is_never_set():
     bench = Bench()
     began = [bench.poll()]
-    bench.dating.heard(bench.wrong_us)
+    bench.dating.heard(bench.wrong_us / SECOND_US)
     began += [bench.poll() for _ in range(3)]
     assert [poll.started_at_us for poll in bench.stored] == began
 
@@ -96,7 +96,7 @@ def test_nothing_is_of_1970_nothing_is_lost_uncounted_and_no_time_is_off(steps):
             case "unset":
                 bench.wrong_us = -NOW_US
             case "date":
-                bench.dating.heard(bench.wrong_us)
+                bench.dating.heard(bench.wrong_us / SECOND_US)
     bench.dating.give_up()
     assert all(poll.started_at_us >= KNOWN_FROM_US for poll in bench.stored)
     assert len(bench.stored) * 2 + bench.counters.get(Count.METRICS_DROPPED, "clock_unset") == len(began) * 2
@@ -128,7 +128,7 @@ def test_polls_of_a_clock_that_is_hours_behind_are_moved_by_what_the_api_shows()
     bench = Bench(wrong_us=-5 * HOUR_US, is_synced=False)
     began = [bench.poll() for _ in range(3)]
     assert not bench.dating.can_settle
-    bench.dating.heard(bench.wrong_us)
+    bench.dating.heard(bench.wrong_us / SECOND_US)
     assert bench.dating.can_settle
     assert late(bench, bench.stored) == began
     began.append(bench.poll())
@@ -154,7 +154,7 @@ def test_ntp_s_step_moves_what_was_stored_before_it_and_a_poll_in_its_middle():
 def test_a_clock_that_agrees_with_the_api_moves_nothing_though_no_ntp_keeps_it():
     bench = Bench(wrong_us=20 * SECOND_US, is_synced=False)
     bench.poll()
-    bench.dating.heard(bench.wrong_us)
+    bench.dating.heard(bench.wrong_us / SECOND_US)
     assert bench.dating.settle() == 0
 
 
@@ -167,18 +167,18 @@ def test_an_api_that_does_not_show_its_time_holds_up_nothing():
 
 def test_the_api_s_wrong_time_moves_nothing_of_a_clock_that_ntp_keeps_right():
     bench = Bench(wrong_us=0, is_synced=True)
-    bench.dating.heard(-5 * HOUR_US)
+    bench.dating.heard((-5 * HOUR_US) / SECOND_US)
     assert bench.poll() == bench.stored[0].started_at_us
 
 
 def test_the_whole_seconds_of_the_api_s_time_do_not_move_polls_to_and_fro():
     bench = Bench(wrong_us=-5 * HOUR_US, is_synced=False)
-    bench.dating.heard(bench.wrong_us)
+    bench.dating.heard(bench.wrong_us / SECOND_US)
     bench.dating.settle()
     bench.dating.settled()
     off = []
     for error_us in (0, 900_000, -700_000, 400_000):
-        bench.dating.heard(bench.wrong_us + error_us)
+        bench.dating.heard((bench.wrong_us + error_us) / SECOND_US)
         off.append(bench.poll() - bench.stored[-1].started_at_us)
     assert off == [0, 0, 0, 0]
 
@@ -204,7 +204,7 @@ def test_whatever_sets_the_clock_polls_have_their_time_once_it_is_known(steps, w
             case "slow":
                 bench.true_us += 600 * SECOND_US
             case "answer":
-                bench.dating.heard(bench.wrong_us)
+                bench.dating.heard(bench.wrong_us / SECOND_US)
                 has_evidence = True
         if has_evidence and bench.dating.unsure_us is not None:
             moved = late(bench, bench.stored)
