@@ -283,6 +283,7 @@ class ConfigSync:
         log.info(
             "configuration applied",
             version=self.version,
+            devices=read.devices,
             refused=self.refused,
             refused_unlogged=unlogged,
             snmp_disabled=read.disabled,

@@ -114,6 +114,13 @@ async def test_a_new_configuration_is_applied_then_kept():
     assert bench.counters.get(Count.CONFIG_FETCHES, "updated") == 1
 
 
+async def test_the_log_says_how_many_devices_a_new_configuration_has():
+    """A server that lists none any more has all polling end, and nothing else in the log shows it."""
+    bench = Bench(ConfigFetched(config("a", "b")), ConfigFetched(config()))
+    lines = await bench.run()
+    assert [line["devices"] for line in lines if line["event"] == "configuration applied"] == [2, 0]
+
+
 FORGOTTEN = config("of no other test").digest
 
 

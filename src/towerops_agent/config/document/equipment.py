@@ -113,17 +113,17 @@ class ConfigRead:
     """One configuration.
 
     `equipment` is a one-shot iterator of (digest, Equipment) that decodes one device a step; until it is exhausted,
-    `refusals`, `refused` and `disabled` cover the devices so far. The digest is part_digest's.
+    `refusals`, `refused`, `devices` and `disabled` cover the devices so far. The digest is part_digest's.
 
-    `refusals`: the first MOST_REFUSALS; `refused`: how many there are, by kind; `disabled`: devices with SNMP
-    switched off that are not pinged either.
+    `refusals`: the first MOST_REFUSALS; `refused`: how many there are, by kind; `devices`: how many are to be polled or pinged;
+    `disabled`: those with SNMP switched off that are not pinged either.
     """
 
     def __init__(self, members: Mapping[str, Raw], equipment: Iterable[Raw]) -> None:
         """`members`: the configuration's, except its equipment."""
         self.refusals: list[Refusal] = []
         self.refused: Counter[RefusalKind] = Counter()
-        self.disabled = 0
+        self.devices = self.disabled = 0
         version = value_of(members.get("version"))
         self.version = str(version) if isinstance(version, str | int) else ""
         self.interval_s = self._default_interval(value_of(members.get("poll_interval_seconds")))
@@ -166,6 +166,7 @@ class ConfigRead:
                 continue
             if equipment:
                 seen.add(equipment.id)
+                self.devices += 1
                 yield part_digest(self.interval_s, bytes(raw)), equipment
 
     def _equipment(self, wire: _Equipment, shown_as: str, seen: set[str], oids: dict[str, bytes]) -> Equipment | None:
