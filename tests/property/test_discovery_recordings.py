@@ -3,10 +3,13 @@
 The recordings are not part of the project: a checkout without the folder `shared` beside it skips these tests.
 """
 
+from math import inf
+
 import pytest
 
 from support.recordings import WISP, Measured, measure_all
 from support.skips import NO_RECORDINGS, RECORDINGS
+from towerops_agent.discovery.course.findings import FoundSensor
 from towerops_agent.discovery.library import load_profiles
 
 pytestmark = pytest.mark.skipif(not RECORDINGS.exists(), reason=NO_RECORDINGS)
@@ -78,9 +81,14 @@ PLAUSIBLE = {
 }
 """What a value of a real device can be, by its unit: a wrong divisor would be outside, mostly."""
 
+PLAUSIBLE_BY_NAME = {"carrier offset": (-200_000, 200_000)}
+"""Of values that are not what their unit is mostly for: hertz are a supply's, this one is how far a radio is off its channel."""
 
-def _within(bounds: tuple[float, float], value: float) -> bool:
-    return bounds[0] <= value <= bounds[1]
+
+def _is_plausible(sensor: FoundSensor) -> bool:
+    """Also if it has a unit that is not in the table."""
+    least, most = PLAUSIBLE_BY_NAME.get(sensor.name) or PLAUSIBLE.get(sensor.unit) or (-inf, inf)
+    return least <= sensor.value / sensor.divisor <= most
 
 
 def test_values_are_plausible_in_their_units(measured: list[Measured]):
@@ -88,6 +96,6 @@ def test_values_are_plausible_in_their_units(measured: list[Measured]):
         f"{each.device}: {sensor.name} = {sensor.value / sensor.divisor:g} {sensor.unit} ({sensor.source})"
         for each in measured
         for sensor in each.discovery.sensors
-        if sensor.unit in PLAUSIBLE and not _within(PLAUSIBLE[sensor.unit], sensor.value / sensor.divisor)
+        if not _is_plausible(sensor)
     ]
     assert odd == []
