@@ -153,9 +153,10 @@ class Verifier:
 
     def keep_octets(self, progress: PollProgress) -> None:
         """Keep the octet counters of this poll, to be compared with those of the next one."""
-        device = self._device
+        device, before = self._device, self._device.octets
         if device.if_indexes:
-            device.octets, device.octets_us = octets_of(progress, device.octets), steady_us()
+            device.octets, device.octets_us = octets_of(progress, before), steady_us()
+            device.octets_fell = before is not None and not progress.is_as_planned and has_fallen(before, progress)
 
     def _start(self, progress: PollProgress) -> Start:
         """What the device's sysUpTime shows of its start. If its counters went on since the last poll, it is the same."""
@@ -193,10 +194,10 @@ class Verifier:
     def _begins(self, start: Start, fallen: bool, progress: PollProgress) -> bool:
         """Whether the device's counters have begun again, if its sysUpTime shows this of its start. `fallen`: has_fallen.
 
-        Those of the last poll show nothing of a start within that poll, as some were read after it.
+        Those of the last poll show nothing of a start within that poll if one had fallen, as some were read after it then.
         """
         octets, is_again = self._device.octets, start is Start.AGAIN
-        if octets is None or (is_again and self._has_started_in_last_poll()):
+        if octets is None or (is_again and self._device.octets_fell and self._has_started_in_last_poll()):
             return is_again
         fell = fallen if is_again else has_fallen_for_sure(octets, progress, self._device.traits.widths)
         return fell or ((is_again or any(octets)) and not has_gone_on(octets, progress))

@@ -709,6 +709,35 @@ def test_an_oid_that_blocks_the_device_is_found_within_a_few_polls_and_costs_onl
     assert all(result.poll.values.count(None) == 1 for result, _ in results[6:])
 
 
+def test_an_oid_at_which_the_devices_agent_starts_again_is_not_forgotten_with_each_of_its_starts(monkeypatch):
+    """Its sysUpTime begins at 0 in each poll that asks for it; the counters, which are the kernel's, go on."""
+    fatal, crashes = parse_oid(SENSORS[12]), []
+
+    class Crashing(FakeClient):
+        up_at = -7200.0
+
+        async def reply(self, host, security, request, timeouts_s):
+            now, device = asyncio.get_running_loop().time(), self.devices[host]
+            if now >= self.up_at and fatal in request.names:
+                self.up_at = now + 0.3
+                crashes.append(now)
+            if now < self.up_at:
+                await asyncio.sleep(timeouts_s[0])
+                return await self.reply(host, security, request, timeouts_s[1:]) if timeouts_s[1:] else NoReply("timeout", 1)
+            device.put(SYS_UP_TIME, ber.TIME_TICKS, round((now - self.up_at) * 100))
+            for column in interface_columns(1, WIDE, WIDE)[:2]:
+                device.put(column, ber.COUNTER64, 1000 + round(now))
+            return await super().reply(host, security, request, timeouts_s)
+
+    device = devices.device(sensors=SENSORS[:31], interfaces=[1])
+    monkeypatch.setattr(interfaces, "steady_us", lambda: round(asyncio.get_running_loop().time() * 1e6))
+    monkeypatch.setattr(interfaces, "wall_us", lambda: 0)
+    results = poll(Crashing({HOST: simulated(SENSORS[:31], wide=[1])}), device, times=20)
+    assert [result.restarted for result, _ in results] == [False] * 20
+    assert all(result.missing == {} for result, _ in results[6:]), "GETNEXT gives it"
+    assert crashes[-1] - crashes[0] < 10 * INTERVAL_S
+
+
 def test_what_is_missing_for_a_day_is_one_line_a_day():
     """Of what has been missing all day: not of a sensor that comes and goes, nor of an interface that lacks one counter only."""
     known = {parse_oid("1.3.6.1.2.1.1.3.0"): (ber.TIME_TICKS, 7), parse_oid("1.3.6.1.4.1.99999.1.0"): (ber.GAUGE32, 1)}

@@ -43,7 +43,8 @@ class Device:
     `lacking`: which of its sensors and interfaces each poll has lacked since `lacking_since_s`, as bits in the layout's order.
     `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
     `octets`: the octet counters of its interfaces in the last poll, for what was read with the same plan; see evidence.py.
-    `octets_us`: when all of them were read, on the clock of its traits' `booted_at_us`.
+    `octets_us`: when all of them were read, on the clock of its traits' `booted_at_us`. `octets_fell`: whether one was less than
+    in the poll before; False of a poll that went as planned, in which no device can have started.
     `skips`: which of its sensors' numbers mean that there is nothing; `divisors`: those of its sensors. One object for all
     devices of a kind.
     """
@@ -79,6 +80,7 @@ class Device:
     samples: Mapping[int, int] = field(default_factory=dict)
     octets: "array[int] | None" = None
     octets_us: int = 0
+    octets_fell: bool = False
     skips: Skips = ()
     divisors: tuple[float, ...] = ()
     _place: str = field(init=False)
