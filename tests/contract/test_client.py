@@ -312,7 +312,9 @@ async def test_a_body_without_end_does_not_fill_memory(monkeypatch, bomb):
         (b"plain", "gzip"),
         (gzip.compress(b'{"received": 7}', mtime=0)[:-12], "gzip"),
         (gzip.compress(b'{"received": 7}', mtime=0)[:-4], "gzip"),  # all that it says, but not what shows that it is all
+        (gzip.compress(b'{"received": 7}', mtime=0)[:5], "gzip"),  # an empty body would be an answer
         (b'{"received": 7}', "br"),  # which nobody asked for
+        (gzip.compress(gzip.compress(b'{"received": 7}')), "gzip, gzip"),
     ],
 )
 async def test_a_body_that_is_not_encoded_as_it_says_is_unavailable(body, encoding):
@@ -328,6 +330,20 @@ async def test_a_body_is_decoded_as_it_says(encoding):
     async with server.serve() as url, client_of(url) as client:
         assert await client.post_metrics(b"{}", "key-1") == Accepted(received=7)
     assert server.asked[0].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8, none"])
+async def test_other_words_than_encodings_say_nothing_of_a_body(encoding):
+    assert await posted(answer(200, b'{"received": 7}', Content_Encoding=encoding)) == Accepted(received=7)
+    assert await posted(answer(200, gzip.compress(b'{"received": 7}'), Content_Encoding=f"{encoding}, gzip")) == Accepted(
+        received=7
+    )
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "snappy", "br"])
+async def test_what_an_encoding_is_does_not_matter_without_a_body(encoding):
+    for told in (answer(204, Content_Encoding=encoding), answer(200, Content_Encoding=encoding)):
+        assert isinstance(await posted(told), Accepted)
 
 
 async def test_a_token_that_the_server_echoes_is_not_passed_on():

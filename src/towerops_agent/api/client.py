@@ -73,6 +73,9 @@ _UNPACKED_OCTETS: Final = 1 << 20
 """How much of a compressed body is unpacked at once: a few octets can stand for a gigabyte."""
 
 
+_ENCODINGS: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "compress", "x-compress", "zstd"})
+"""What a body may be encoded by, whether it was asked for or not (IANA's registry of HTTP content codings)."""
+
 LOOK_AGAIN_S = 3_600.0
 
 
@@ -396,15 +399,16 @@ class HttpReply:
 
     async def read(self, most_octets: int, take: Callable[[bytes], None]) -> bool:
         """Pass on the decoded body, at most about `most_octets` of it; whether that is all. Raises what NO_ANSWER has."""
-        unpack = _unpacker(self.headers.get("content-encoding", ""))
-        count = 0
+        unpack, count, encoding = None, 0, self.headers.get("content-encoding", "")
         async for received in self._response.aiter_stream():
+            if encoding and received:  # without a body it says nothing
+                unpack, encoding = _unpacker(encoding), ""
             for piece in (received,) if unpack is None else _unpacked(unpack, received):
                 take(piece)
                 count += len(piece)
                 if count > most_octets:
                     return False
-        if unpack is not None and count and not unpack.eof:
+        if unpack is not None and not unpack.eof:
             raise Miscoded("it ends too early")
         return True
 
@@ -414,11 +418,14 @@ class HttpReply:
 
 
 def _unpacker(encoding: str) -> "zlib._Decompress | None":
-    """For a body of this Content-Encoding (RFC 9110 §8.4.1); None if it is not encoded."""
-    match encoding.strip().lower():
-        case "" | "identity":
+    """For a body of this Content-Encoding (RFC 9110 §8.4.1); None if it is not encoded.
+
+    Other words, as the `utf-8` of many a server, say nothing of the body.
+    """
+    match [name for name in (name.strip().lower() for name in encoding.split(",")) if name in _ENCODINGS]:
+        case []:
             return None
-        case "gzip" | "x-gzip" | "deflate":
+        case ["gzip" | "x-gzip" | "deflate"]:
             return zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its first octets
     raise Miscoded(f"{printable(encoding)}, where gzip was asked for")
 
