@@ -28,6 +28,7 @@ from towerops_agent.api.wire.outcomes import (
 from towerops_agent.config.document.text import ConfigIntake, config_text
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Counters
+from towerops_agent.delivery.course.pace import MOST_IN_FLIGHT
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
 
@@ -290,6 +291,25 @@ async def test_a_web_page_in_place_of_a_configuration_is_shown():
     assert (outcome.reason, outcome.status) == (f"the configuration can't be used: it is a web page: {said}", 200)
     assert isinstance(broken, Unavailable)
     assert "s3cret" not in broken.reason
+
+
+async def test_all_requests_that_delivery_has_under_way_reach_the_server_at_once():
+    """And the heartbeat and the fetch of the configuration beside them: nothing waits for another's answer."""
+    most = MOST_IN_FLIGHT + 2
+    all_there = asyncio.Barrier(most)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        await all_there.wait()
+        writer.write(OK)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server, client_of(f"http://{host}:{port}") as client:
+        outcomes = await asyncio.gather(*(client.post_metrics(b"{}", f"key-{number}") for number in range(most)))
+    assert set(outcomes) == {Accepted(received=1)}
 
 
 async def test_a_304_that_was_not_asked_for_is_not_a_configuration():

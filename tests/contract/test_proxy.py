@@ -86,6 +86,23 @@ async def test_a_certificate_is_verified_through_a_proxy_too(monkeypatch, site, 
     assert server.asked == []
 
 
+async def test_a_server_whose_certificate_was_refused_again_and_again_is_reached_once_it_is_renewed(monkeypatch, tmp_path):
+    """Each handshake that fails through a proxy stays in httpcore2's pool, as a connection that is in use for good."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("other.towerops.invalid").configure_cert(tls)
+    async with ScriptedServer([OK]).serve(tls) as url, ConnectProxy(urlsplit(url).port or 0).serve() as address:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{address}")
+        async with ApiClient(f"https://{HOST}", TokenSource(Secret(TOKEN)), ca_file=tmp_path / "ca.pem") as client:
+            for _ in range(12):
+                outcome = await client.post_metrics(b"{}", "key-1")
+                assert isinstance(outcome, Unavailable)
+                assert "another host name" in outcome.reason
+            authority.issue_cert(HOST).configure_cert(tls)
+            assert await client.post_metrics(b"{}", "key-1") == Accepted(received=0)
+
+
 async def test_no_proxy_is_used_for_what_no_proxy_names(monkeypatch, site, tmp_path):
     _, proxy = site
     async with proxy.serve() as address:

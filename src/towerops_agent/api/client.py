@@ -368,7 +368,7 @@ class Http:
         self._headers = _encoded(own | dict(headers))
         waits = {"connect": timeouts.connect_s, "read": timeouts.silent_s, "write": timeouts.silent_s, "pool": timeouts.silent_s}
         self._extensions = {"timeout": waits}
-        self._pool = httpcore2.AsyncConnectionPool(context, proxy_for(url), keepalive_expiry=KEEPALIVE_S)
+        self._pool = httpcore2.AsyncConnectionPool(context, proxy_for(url), max_connections=None, keepalive_expiry=KEEPALIVE_S)
 
     async def send(self, method: str, url: httpcore2.URL, headers: Mapping[str, str], body: bytes | None) -> "HttpReply":
         """The answer, whose body is still to be read; it is to be closed. Raises what NO_ANSWER has."""
