@@ -101,6 +101,13 @@ def test_a_ptp_650_or_670_has_its_distance_and_the_words_of_its_modulation(model
     }
 
 
+@pytest.mark.parametrize("model", [7, 11])
+def test_the_link_of_a_ptp_650_or_670_is_up_while_its_modem_is_registering(model: int):
+    """The MIB: "'Registering' means that the modem has locked to an OFDM signal, and the wireless link is up"."""
+    sensors = found(f"17713.{model}", {f"{ENTERPRISES}.17713.{model}.12.16.0": 0})
+    assert sensors["wireless link"].states == {0: "up", 1: "searching", 2: "acquiring"}
+
+
 def test_a_link_of_a_cnwave_is_named_by_the_address_of_its_other_end():
     row = f"{ENTERPRISES}.17713.60.1.1.1"
     values: dict[str, int | str] = {
