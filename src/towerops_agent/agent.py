@@ -373,7 +373,8 @@ class Agent:
 
     def _api_works(self) -> bool | None:
         """Whether the API works; None if it has not been asked yet, or there is none."""
-        works = [dealing.works for dealing in self._dealings.values() if dealing.works is not None]
+        dealings = (*self.upstream.decisive.values(), self.sync.availability)
+        works = [dealing.works for dealing in dealings if dealing.works is not None]
         return all(works) if works else None
 
     def _reread_token(self) -> None:

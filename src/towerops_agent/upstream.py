@@ -92,6 +92,11 @@ class Upstream(ABC):
         """Read the certificates' files again. Raises SettingsError if one can't be used; the previous ones stay in use then."""
 
     @property
+    def decisive(self) -> Mapping[str, Availability]:
+        """Of the dealings, those by which a group judges whether this member reaches what it delivers to."""
+        return self.dealings
+
+    @property
     def certificates(self) -> list[Certificate]:
         """Those in use, by servers that were reached, and by the agent itself."""
         return []
@@ -148,7 +153,7 @@ class ApiUpstream(Upstream):
             self._client, counters, socket.gethostname(), sleep=marks.sleeper("heartbeat", ANSWER_WITHIN_S)
         )
         dealings = {"metrics": courier.availability, "heartbeat": self._heartbeat.availability}
-        self.dealings, self.loops = dealings, {"heartbeat": self._heartbeat.run}
+        self.dealings, self._dealings, self.loops = dealings, dealings, {"heartbeat": self._heartbeat.run}
         self._layouts = layouts
         self._config: ConfigText | None = None
         self._destinations = settings.destinations
@@ -168,6 +173,11 @@ class ApiUpstream(Upstream):
             self.courier = beside.Beside(courier, self._couriers, settling.dated)
             self.dealings = ChainMap(self._couriers.dealings, dealings)
             self.loops["destinations"] = self._deliver_beside
+
+    @property
+    def decisive(self) -> Mapping[str, Availability]:
+        """Those with the API: a destination that fails beside it does not make the API fail."""
+        return self._dealings
 
     async def open(self, parts: AsyncExitStack) -> None:
         """Open the client, and read which destinations there are beside the API. Raises SettingsError."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.buffer.buffer import Buffer
@@ -37,8 +38,8 @@ def settling_of(buffer):
     return Settling(dating, buffer, now_us=wall_us)
 
 
-def upstream(buffer: Buffer, token: str) -> ApiUpstream:
-    settings = Settings(api_url="http://127.0.0.1:9", token=Secret(token))
+def upstream(buffer: Buffer, token: str, destinations: Path | None = None) -> ApiUpstream:
+    settings = Settings(api_url="http://127.0.0.1:9", token=Secret(token), destinations=destinations)
     return ApiUpstream(
         *(settings, TokenSource(Secret(token)), buffer, Counters(), Marks()),
         accepts=Accepts,
@@ -71,3 +72,14 @@ async def test_what_the_server_refused_is_known_before_anything_is_delivered(tmp
             await after.open(parts)
             assert isinstance(after.courier, Courier)
             assert after.courier.course.verdicts.exclusions.of(1) == {"sensor_reading s": "unknown"}
+
+
+async def test_a_destination_that_fails_beside_the_api_does_not_make_the_api_fail_for_a_group(tmp_path):
+    file = tmp_path / "destinations.yaml"
+    file.write_text("destinations:\n  - {name: tsdb, remote_write: 'http://127.0.0.1:9/write'}\n")
+    async with Buffer(tmp_path / "agent.db", Counters()) as buffer, AsyncExitStack() as parts:
+        one = upstream(buffer, "token", destinations=file)
+        await one.open(parts)
+        assert set(one.dealings) == {"metrics", "heartbeat", "destination tsdb"}
+        assert set(one.decisive) == {"metrics", "heartbeat"}
+        assert all(one.decisive[name] is one.dealings[name] for name in one.decisive)

@@ -94,4 +94,4 @@ def _trouble(group: GroupView, now_us: int) -> str:
         return f"engine works in part: {group.refused}" if group.refused else ""
     since = duration((now_us - group.away_us) / 1e6)
     polls = "this agent polls all devices" if group.alone_us is not None else "this agent keeps its share of the devices"
-    return f"engine is away since {since}, {polls}: {group.reasons}"
+    return f"engine has been away for {since}, {polls}: {group.reasons}"

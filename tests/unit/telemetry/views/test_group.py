@@ -34,12 +34,12 @@ def test_a_healthy_group_is_a_line_for_each_member_by_name():
 
 def test_an_engine_that_is_away_has_a_reason_and_says_who_polls():
     away = group(member("box-1"), server="", reasons="tls://box-1:4222: Connection refused", away_us=NOW_US - 30_000_000)
-    said = "engine is away since 30 s, this agent keeps its share of the devices: tls://box-1:4222: Connection refused"
+    said = "engine has been away for 30 s, this agent keeps its share of the devices: tls://box-1:4222: Connection refused"
     assert texts(away)[1] == said
     assert group_lines(away, NOW_US)[1].tone is Tone.BAD
     assert group_remarks(away, NOW_US) == [f"group: {said}"]
     alone = group(member("box-1"), reasons="x", away_us=NOW_US - 90_000_000, alone_us=NOW_US - 30_000_000)
-    assert texts(alone)[1] == "engine is away since 1 min 30 s, this agent polls all devices: x"
+    assert texts(alone)[1] == "engine has been away for 1 min 30 s, this agent polls all devices: x"
 
 
 def test_a_permission_that_is_missing_is_said():
