@@ -109,6 +109,26 @@ def test_a_poll_is_stored_with_two_statements_and_delivered_with_none_of_its_own
     assert to_deliver <= 18 * batches  # 95: 13 a batch
 
 
+def test_only_the_first_batch_looks_up_which_polls_were_moved_to_another_time(tmp_path):
+    """On its way to a key SQLite reads all of each large value that it passes, as each 256 kB of the configuration are."""
+    store = Store(Database.open(tmp_path / "agent.db", T0_US), lambda: T0_US, lambda: T0_US)
+    statements: list[str] = []
+    times: set[int] = set()
+    try:
+        (layout,) = store.register([LAYOUT])
+        store.add_polls([encode_poll(poll(layout, n)) for n in range(POLLS)])
+        store.move(0, 1_000_000)
+        store.connection.set_trace_callback(statements.append)
+        while (batch := store.lanes.next_batch(METRICS_A_BATCH, Lane.FRESH, random_key, T0_US)) is not None:
+            times |= {one.poll.started_at_us for one in store.read(batch)}
+            store.acknowledge(batch, (), 0)
+        store.connection.set_trace_callback(None)
+    finally:
+        store.close()
+    assert times == {T0_US + n + 1_000_000 for n in range(POLLS)}
+    assert len([one for one in statements if "meta" in one]) <= 1
+
+
 def test_what_a_batch_costs_does_not_grow_with_the_batches_of_the_day(tmp_path):
     """Sent ones are kept for a day: 98,000 of 1,000 devices. To cut one, to count what is pending, and to remove an old one."""
     few, many = (steps_of_a_batch(tmp_path / f"{sent}.db", sent) for sent in (20, 2_000))

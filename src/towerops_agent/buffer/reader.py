@@ -21,7 +21,7 @@ from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.lanes import Lanes, next_poll_id, open_batches, open_lines, stretches
 from towerops_agent.buffer.lookup import Newest, newest, polls_of
 from towerops_agent.buffer.place import beside, is_foreign
-from towerops_agent.buffer.store import Polls, moved_polls
+from towerops_agent.buffer.store import Polls
 from towerops_agent.buffer.tail import left_behind, read_tail
 from towerops_agent.buffer.values import kept_value
 from towerops_agent.errors import BufferFailure
@@ -211,7 +211,7 @@ class DatabaseReader:
         """
         layouts = self.equipment().get(equipment_id, [])
         with self._mapped(), self._snapshot():
-            stored_since_us = since_us - max((late_us for _, _, late_us in moved_polls(self.connection)), default=0)
+            stored_since_us = since_us - max((late_us for _, _, late_us in self._polls.moved), default=0)
             for _, poll in self._polls.decode(polls_of(self.connection, self._polls, layouts, min(stored_since_us, since_us))):
                 if isinstance(poll, StoredPoll) and poll.poll.started_at_us >= since_us:
                     yield poll

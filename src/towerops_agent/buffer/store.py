@@ -8,6 +8,7 @@ buffer.writer maps.
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -171,12 +172,13 @@ class Store:
         """Have the polls from `first` on be so much later than they were stored with; how many ids they have."""
         end = lanes.next_poll_id(self.connection)
         (lowest,) = self.connection.execute("SELECT coalesce(min(id), 0) FROM polls").fetchone()
-        moved = [one for one in moved_polls(self.connection) if one[1] > lowest]
+        moved = [one for one in self.polls.moved if one[1] > lowest]
         if late_us and end > first:
             moved.append((first, end, late_us))
         with transaction(self.connection):
             values.keep_value(self.connection, MOVED_KEY, msgspec.msgpack.encode(moved))
             values.keep_value(self.connection, UNSURE_KEY, b"")
+        self.polls.moved = moved
         return max(end - first, 0)
 
     def _take_in_tail(self) -> None:
@@ -408,12 +410,6 @@ class Store:
         return self.connection.execute(sql, parameters).fetchall()
 
 
-def moved_polls(connection: sqlite3.Connection) -> list[tuple[int, int, int]]:
-    """Which polls have another time than they were stored with: (first id, end, by how many microseconds they are later)."""
-    row = connection.execute("SELECT key, value, checksum FROM meta WHERE key = ?", (MOVED_KEY,)).fetchone()
-    return [] if row is None or not is_intact(*row) else _moved_decoder.decode(row[1])
-
-
 PollFound = tuple[int, int, int, int, bytes | None]
 """A PollHead, and the octets of its readings; None: they are in a pack."""
 
@@ -426,6 +422,16 @@ class Polls:
         self._connection = connection
         self._packing = Packing()
         self.layouts = StoredLayouts(connection, cached_octets)
+
+    @cached_property
+    def moved(self) -> list[tuple[int, int, int]]:
+        """Which polls have another time than they were stored with: (first id, end, by how many microseconds they are later).
+
+        Looked up once: on its way through `meta` SQLite reads all of each large value that it passes, a millisecond for each
+        2,000 devices of the configuration.
+        """
+        row = self._connection.execute("SELECT key, value, checksum FROM meta WHERE key = ?", (MOVED_KEY,)).fetchone()
+        return [] if row is None or not is_intact(*row) else _moved_decoder.decode(row[1])
 
     def between(self, first: int, last: int) -> list[PollFound]:
         """The polls whose ids are in first..last, in order."""
@@ -442,7 +448,7 @@ class Polls:
         """Each poll whole; a BufferFailure if it is damaged; None if that was found, and counted, before."""
         packs: dict[tuple[int, int], Mapping[int, bytes]] = {}  # each pack is unpacked once, each layout decoded once
         layouts: dict[int, Layout] = {}
-        moved = moved_polls(self._connection)
+        moved = self.moved
         for poll_id, layout_id, started_at_us, metric_count, plain in found:
             head = poll_id, layout_id, started_at_us, metric_count
             try:
