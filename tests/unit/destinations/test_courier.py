@@ -1,9 +1,12 @@
 """Delivery to a receiver that is played by a script: what is refused, what waits, and what is counted."""
 
 import asyncio
+import itertools
+import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import structlog
@@ -326,6 +329,64 @@ async def test_nothing_is_kept_aside_if_one_of_two_servers_behind_a_proxy_fails_
         assert not await remote.buffer.refused()
         assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 60 * SENSORS
         assert all(len(values) == 20 for values in receiver.stored.values())
+
+
+def failing_apart(receiver: Receiver, fails: Callable[[int], bool]) -> None:
+    """It fails at a request, by how many it was sent before, whatever is in that."""
+    send, numbers = receiver.send, itertools.count()
+
+    async def sent(body: bytes):
+        if body != snappy(b"") and fails(next(numbers)):
+            return FAILED
+        return await send(body)
+
+    receiver.send = sent  # type: ignore[method-assign]
+
+
+def one_works(servers: int) -> Callable[[int], bool]:
+    """Of so many behind a proxy, which are asked in turn."""
+    return lambda number: number % servers != servers - 1
+
+
+def by_chance(often: float) -> Callable[[int], bool]:
+    """Of all requests so many."""
+    chance = random.Random(5)
+    return lambda _: chance.random() < often
+
+
+@pytest.mark.parametrize("devices", [1, 3])
+@pytest.mark.parametrize(
+    "fails",
+    [partial(one_works, 4), partial(one_works, 7), partial(by_chance, 0.8), partial(by_chance, 0.9)],
+    ids=["three of four", "six of seven", "by chance", "often by chance"],
+)
+async def test_nothing_is_kept_aside_of_a_receiver_that_fails_at_most_requests(tmp_path, fails, devices):
+    """Whatever is in them: some get through all the same, and show nothing of the others."""
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=devices, max_metrics=100) as remote:
+        receiver = remote.client = Receiver()
+        failing_apart(receiver, fails())
+        for n in range(60):
+            for device in range(devices):
+                remote.add(device, NOW_S + 10 * n + device - 900, 1.0)
+        assert await remote.deliver(attempts=400)
+        assert not await remote.buffer.refused()
+        assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 60 * devices * SENSORS
+        assert all(len(values) == 60 for values in receiver.stored.values())
+
+
+@pytest.mark.parametrize("fails", [partial(one_works, 2), partial(by_chance, 0.3)], ids=["one of two", "by chance"])
+async def test_what_a_receiver_fails_at_is_found_though_it_fails_at_other_requests_too(tmp_path, fails):
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", max_metrics=100) as remote:
+        receiver = remote.client = Stumbling("d0", "s3", FAILED)
+        failing_apart(receiver, fails())
+        for n in range(10):
+            for device in range(3):
+                remote.add(device, NOW_S + 10 * n + device - 900, 1.0)
+        assert await remote.deliver(attempts=400)
+        refused = await remote.buffer.refused()
+        assert len(refused) == 10
+        assert all(b'"value":4' in one.metric for one in refused)
+        assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 30 * SENSORS - 10
 
 
 @pytest.mark.parametrize(
