@@ -397,8 +397,12 @@ async def test_what_a_receiver_fails_at_is_found_though_it_fails_at_other_reques
         outcome_of(500, "write /data/wal/00000012: no space left on device"),
         outcome_of(529, "the request has been rejected"),
         outcome_of(500, '{"error":"engine: cache-max-memory-size exceeded: (69400/60000)"}'),
+        outcome_of(500, "cannot push: too many inflight push requests in ingester"),
+        outcome_of(500, "failed pushing to ingester: context canceled"),
+        outcome_of(500, "ingester stopping"),
+        outcome_of(500, '{"error":"write failed: hinted handoff queue not empty"}'),
     ],
-    ids=["Mimir", "Thanos", "disk", "overloaded", "InfluxDB"],
+    ids=["Mimir", "Thanos", "disk", "overloaded", "InfluxDB", "Cortex", "canceled", "stopping", "cluster"],
 )
 async def test_nothing_is_kept_aside_of_a_receiver_of_which_a_part_is_away(scripted, outcome):
     """It takes all series but those that belong there, for as long as that lasts."""

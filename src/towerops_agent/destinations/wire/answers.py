@@ -88,11 +88,12 @@ _PAGE: Final = "with a web page: is the URL right, or does a login page or a pro
 _OF_ITSELF: Final = re.compile(
     r"not available|not ready|unavailable|deadline ?exceeded|connection|live replicas|unhealthy|shutting down|no space left"
     r"|read-?only|overload|rate limit|too many (outstanding )?requests|queue is full|out of memory|memory (usage|limit)"
-    r"|max-memory-size",
+    r"|max(-|imum )memory[- ]size|in-?flight|ingestion rate|context cancell?ed|stopping|hinted handoff",
     re.IGNORECASE,
 )
-"""Words for a state of the receiver, or of a part of it. A Mimir or a Cortex that lacks some of its parts says with 500 "at least
-2 live replicas required" of a request with any series of these, and accepts others (dskit, ring/replication_strategy.go)."""
+"""Words for a state of the receiver, or of a part of it, such as that it is overloaded. A Mimir or a Cortex that lacks some of
+its parts says with 500 "at least 2 live replicas required" of a request with any series of these, and accepts others (dskit,
+ring/replication_strategy.go)."""
 
 _STATES: Final = frozenset({507, 529})
 """No room; overloaded, as a Mimir says if it is set up to, of what is above a rate."""
