@@ -293,6 +293,19 @@ async def test_a_web_page_in_place_of_a_configuration_is_shown():
     assert "s3cret" not in broken.reason
 
 
+@pytest.mark.parametrize(
+    ("parts", "is_shown"), [((b"\n", b"<p>Log in"), True), ((b'{"name": "', b'<b>", "community": s3cret'), False)]
+)
+async def test_a_web_page_is_recognized_by_its_beginning_and_not_in_the_middle(parts, is_shown):
+    body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b""))
+    told = answer(200, Transfer_Encoding="chunked").replace(b"Content-Length: 0\r\n", b"") + body
+    async with ScriptedServer([told]).serve() as url, client_of(url) as client:
+        outcome = await client.get_config(ConfigIntake())
+    assert isinstance(outcome, Unavailable)
+    assert ("web page" in outcome.reason) == is_shown
+    assert "s3cret" not in outcome.reason
+
+
 async def test_all_requests_that_delivery_has_under_way_reach_the_server_at_once():
     """And the heartbeat and the fetch of the configuration beside them: nothing waits for another's answer."""
     most = MOST_IN_FLIGHT + 2

@@ -141,10 +141,12 @@ class _NotingPages:
     def __init__(self, intake: Intake[Any]) -> None:
         self._intake = intake
         self.page = b""
+        self._has_begun = False
 
     def write(self, chunk: bytes) -> None:
-        if is_page(chunk):
+        if not self._has_begun and is_page(chunk):
             self.page = chunk[:MOST_PAGE_OCTETS]
+        self._has_begun = self._has_begun or not chunk.isspace()  # a configuration's text may go on with <b>
         self._intake.write(chunk)
 
 
