@@ -71,6 +71,23 @@ async def test_a_server_whose_name_has_another_address_is_left_within_an_hour_th
     assert (len(after.asked), after.connections) == (1, 1)
 
 
+async def test_all_of_several_connections_are_left_within_an_hour(resolver):
+    """As delivery has them when much waits: the next request takes whichever is free."""
+    before, after = ScriptedServer([OK]), ScriptedServer([OK])
+    clock = [datetime.now(UTC)]
+    async with before.serve() as first, after.serve(at=("127.0.0.2", urlsplit(first).port or 0)):
+        resolver[:] = ["127.0.0.1"]
+        url = first.replace("127.0.0.1", HOST)
+        async with ApiClient(url, TokenSource(Secret("t0ken")), now=lambda: clock[0]) as client:
+            await asyncio.gather(*(client.post_metrics(b"{}", f"key-{number}") for number in range(3)))
+            assert before.connections == 3
+            resolver[:] = ["127.0.0.2"]
+            clock[0] += timedelta(hours=1)
+            for _ in range(4):
+                await client.post_metrics(b"{}", "key-4")
+    assert (len(before.asked), len(after.asked)) == (3 + 1, 3)
+
+
 async def test_a_name_with_no_address_that_works_says_why(resolver):
     async with ScriptedServer([OK]).serve() as url:
         pass

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from types import TracebackType
@@ -296,6 +297,8 @@ class ApiClient:
         reply, received, whole, ahead = None, bytearray(), False, None
         try:
             async with self._connections() as http, asyncio.timeout(within_s):
+                if headers["Connection"] == "close":
+                    self._http = http.again()  # all earlier connections end, each with the request that it is used for
                 reply = await http.send(method, self._urls[path], headers, body)
                 try:
                     self.expiries.seen(reply)
@@ -358,6 +361,7 @@ class Http:
 
     def __init__(self, url: str, context: ssl.SSLContext, timeouts: Timeouts, headers: Mapping[str, str]) -> None:
         """`headers`: sent with each request, beside those that every request has, or in place of them."""
+        self._again = partial(Http, url, context, timeouts, headers)
         host = request_url(url)
         standing = {
             "Host": host_header(host),
@@ -379,6 +383,10 @@ class Http:
             sent.append((b"Content-Length", b"%d" % len(body)))
         request = httpcore2.Request(method, url, headers=sent, content=body, extensions=self._extensions)
         return HttpReply(await self._pool.handle_async_request(request))
+
+    def again(self) -> "Http":
+        """The same, with connections of its own."""
+        return self._again()
 
     async def aclose(self) -> None:
         """Close all connections."""
