@@ -15,9 +15,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpcore2
 
+from towerops_agent.api.address import request_url
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
-from towerops_agent.text import is_loopback
+from towerops_agent.text import address, is_loopback
 
 LEAST_HIDDEN: Final = 6
 """Characters. A shorter password would hide parts of ordinary words."""
@@ -74,8 +75,8 @@ def proxy_for(url: str) -> httpcore2.Proxy | None:
             return None
         if found.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
             raise ValueError("no library for SOCKS")
-        place = httpcore2.URL(scheme=found.scheme, host=found.host, port=found.port, target="/")
-    except (ValueError, TypeError):  # a URL with a password in it: not shown
+        place = request_url(f"{found.scheme}://{address(found.host, found.port)}")
+    except (ValueError, SettingsError):  # a URL with a password in it: not shown
         raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
     user = None if found.user is None else (found.user[0].encode(), found.user[1].reveal().encode())
     return httpcore2.Proxy(place, auth=user)

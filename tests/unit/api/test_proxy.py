@@ -89,7 +89,11 @@ def test_what_no_proxy_names_goes_through_no_proxy(monkeypatch, url, entry, is_e
 
 
 @pytest.mark.parametrize(
-    "proxy", ["ftp://proxy:3128", "http://:3128", "http://proxy:port", "http://user:s3cret@", "socks5://proxy"]
+    "proxy",
+    [
+        *("ftp://proxy:3128", "http://:3128", "http://proxy:port", "http://user:s3cret@", "socks5://proxy"),
+        *("http://user:s3cret@192.0.2.256:3128", "http://user:s3cret@a\u2024b"),
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_said_without_its_password(monkeypatch, proxy):
     monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -106,3 +110,18 @@ def test_a_user_and_a_password_are_what_the_url_escapes(monkeypatch):
     proxy = proxy_for("https://api.example.net")
     assert proxy is not None
     assert dict(proxy.headers)[b"Proxy-Authorization"].decode() == found.authorization.reveal()
+
+
+@pytest.mark.parametrize(
+    ("named", "host", "port"),
+    [
+        ("http://bücher.example", "xn--bcher-kva.example", 80),
+        ("https://u:p@[2001:db8::1]:3128/", "2001:db8::1", 3128),
+        ("proxy:1", "proxy", 1),
+    ],
+)
+def test_a_proxy_is_found_by_its_name_or_address(monkeypatch, named, host, port):
+    monkeypatch.setenv("HTTPS_PROXY", named)
+    proxy = proxy_for("https://api.example.net")
+    assert proxy is not None
+    assert (proxy.url.host.decode(), proxy.url.port) == (host, port)
