@@ -77,7 +77,7 @@ async def test_what_the_server_refused_is_known_before_anything_is_delivered(tmp
 async def test_a_destination_that_fails_beside_the_api_does_not_make_the_api_fail_for_a_group(tmp_path):
     file = tmp_path / "destinations.yaml"
     file.write_text("destinations:\n  - {name: tsdb, remote_write: 'http://127.0.0.1:9/write'}\n")
-    async with Buffer(tmp_path / "agent.db", Counters()) as buffer, AsyncExitStack() as parts:
+    async with Buffer(tmp_path / "agent.db", Counters(), clock_us=wall_us) as buffer, AsyncExitStack() as parts:
         one = upstream(buffer, "token", destinations=file)
         await one.open(parts)
         assert set(one.dealings) == {"metrics", "heartbeat", "destination tsdb"}
