@@ -32,12 +32,12 @@ from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken,
 MOST_REFUSED: Final = 20
 """So many single metrics refused in a row, with nothing accepted between: the receiver is failing, unless it takes others."""
 
-TAKEN_AGAIN: Final = {1: 1, 3: 2, 6: 3}
+TAKEN_AGAIN: Final = {1: 1, 3: 2, 6: 3, 10: 4}
 """How often a receiver has to take once more what it took, by how often it has failed at a batch since it took that.
 
-It may fail at that as often: one that fails by chance is blamed on less than one in a hundred metrics that stand by themselves,
-which few do. Of up to nine servers that a proxy asks in turn, whichever of them fail at everything, one that works is sent the
-batch then, or too many fail at what was taken.
+It may fail at that as often: one that fails by chance is blamed on less than one in a thousand metrics that stand by themselves,
+which few do. Of up to thirteen servers that a proxy asks in turn, whichever of them fail at everything, one that works is sent
+the batch then, or too many fail at what was taken.
 """
 
 MOST_FAILED: Final = max(TAKEN_AGAIN)
