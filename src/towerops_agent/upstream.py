@@ -189,8 +189,8 @@ class ApiUpstream(Upstream):
             await self.use_destinations()
 
     async def _deliver_beside(self) -> None:
-        await self._dated.wait()
         if self._couriers is not None:
+            await self._couriers.wait(self._dated)
             await self._couriers.run()
 
     async def use_destinations(self) -> None:

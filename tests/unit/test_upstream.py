@@ -24,14 +24,14 @@ from towerops_agent.upstream import ACCEPTS_KEY, ApiUpstream
 TYPES = ["sensor_reading", "interface_stat", "equipment_status", "reachability"]
 
 
-def settling_of(buffer):
-    """Of a clock that is right."""
+def settling_of(buffer, *, is_synced=True):
+    """Of a clock that something keeps right, or nothing."""
     dating = Dating(
         buffer.add,
         Counters(),
         wall_us=wall_us,
         steady_us=steady_us,
-        is_synced=lambda: True,
+        is_synced=lambda: is_synced,
         on_unset=lambda: None,
         on_set=lambda _polls: None,
     )
@@ -83,3 +83,29 @@ async def test_a_destination_that_fails_beside_the_api_does_not_make_the_api_fai
         assert set(one.dealings) == {"metrics", "heartbeat", "destination tsdb"}
         assert set(one.decisive) == {"metrics", "heartbeat"}
         assert all(one.decisive[name] is one.dealings[name] for name in one.decisive)
+
+
+async def test_while_destinations_wait_for_the_time_their_loops_move(tmp_path):
+    """Else they look stuck after two minutes without the API, and systemd starts the agent again and again."""
+    (tmp_path / "destinations.yaml").write_text("destinations:\n  - name: p\n    remote_write: http://127.0.0.1:9/\n")
+    marks = Marks()
+    async with Buffer(tmp_path / "agent.db", Counters(), clock_us=wall_us) as buffer, AsyncExitStack() as parts:
+        settling = settling_of(buffer, is_synced=False)
+        await settling.begin()
+        api = ApiUpstream(
+            Settings(api_url="http://127.0.0.1:9", token=Secret("t"), destinations=tmp_path / "destinations.yaml"),
+            *(TokenSource(Secret("t")), buffer, Counters(), marks),
+            accepts=Accepts,
+            known=asyncio.Event(),
+            settling=settling,
+            layouts=dict,
+        )
+        await api.open(parts)
+        marks.begin()
+        before = marks.due_s
+        waiting = asyncio.create_task(api.loops["destinations"]())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        moved = {loop for loop, due_s in marks.due_s.items() if due_s > before[loop] + 1}
+        waiting.cancel()
+    assert moved == {"destinations", "delivery to p"}

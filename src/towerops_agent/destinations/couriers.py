@@ -169,6 +169,13 @@ class Couriers:
         """The buffer has lost its layouts, and they get new ids."""
         self._heads.forget()
 
+    async def wait(self, event: asyncio.Event) -> None:
+        """Return once it is set: before `run`, of which all loops move meanwhile."""
+        while not event.is_set():
+            for name in self.couriers:
+                self._moved(_loop(name))(LOOK_EACH_S)
+            await rest(self._sleep(LOOK_EACH_S), event)
+
     async def run(self) -> None:
         """Deliver, for good. Raises MemoryError if a courier could not go on for lack of memory."""
         tasks: dict[str, tuple[RemoteCourier, asyncio.Task[None]]] = {}
