@@ -169,6 +169,7 @@ class ApiUpstream(Upstream):
                 forget=marks.forget,
                 learn_again=self._learn_again,
                 beside=("",),
+                time_us=settling.dating.time_us,
             )
             self.courier = beside.Beside(courier, self._couriers, settling.dated)
             self.dealings = ChainMap(self._couriers.dealings, dealings)

@@ -80,8 +80,8 @@ class WriteClient(Protocol):
 class RemoteCourier:
     """Delivers to whatever `destination` returns now; None: to nobody, and what is read stays in the buffer for a day.
 
-    `line`: its line in the buffer, the destination's name. `heads`: the labels. `moved` is called at each step, as a backlog is
-    delivered without a pause for hours.
+    `line`: its line in the buffer, the destination's name. `heads`: the labels. `now_us`: the wall clock. `time_us`: what polls
+    get now, if that is another. `moved` is called at each step, as a backlog is delivered without a pause for hours.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class RemoteCourier:
         jitter: Callable[[], float] = random.random,
         monotonic_s: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = clocks.wall_us,
+        time_us: Callable[[], int] | None = None,
     ) -> None:
         self._buffer = buffer
         self._heads = heads
@@ -110,6 +111,7 @@ class RemoteCourier:
         self._jitter = jitter
         self._monotonic_s = monotonic_s
         self._now_us = now_us
+        self._time_us = time_us or now_us
         self.availability = Availability(steady_us=clocks.steady_us)
         self.in_flight = 0
         self._hurried = asyncio.Event()
@@ -311,12 +313,16 @@ class RemoteCourier:
             return 1.0
         self._looks = 0
         self._unlabelled |= lacking
-        latest_us = self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
+        time_us = self._time_us()
+        ahead_s = 0.0 if client.ahead_s is None else client.ahead_s + (time_us - self._now_us()) / 1e6
+        latest_us = time_us + round((AHEAD_S - ahead_s) * 1e6)
         receiver = Receiver(destination, partial(self._send, client), latest_us, self._lateness.known.covers)
         fit, lost = receiver.fit(polls, heads)
-        if lost.get(Loss.TIME_AHEAD) and (client.ahead_s or 0.0) > AHEAD_S:
+        if lost.get(Loss.TIME_AHEAD) and ahead_s > AHEAD_S:
             self._asked_time_at = inf  # either clock may be right by then
-            wrong = f"this machine's clock is {client.ahead_s:.0f} s ahead of the destination's: set it"
+            is_ours = (client.ahead_s or 0.0) > AHEAD_S
+            whose = "this machine's clock is" if is_ours else "the API's clock, by which readings are dated, is"
+            wrong = f"{whose} {ahead_s:.0f} s ahead of the destination's: set it"
             return self._fails(wrong, None, SLOW_S)
         if not fit:
             await self._buffer.acknowledge(batch)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from towerops_agent import clocks
 from towerops_agent.api.wire.outcomes import Availability, Certificate
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.text import ConfigText
@@ -51,6 +52,7 @@ class Couriers:
     another URL or secret is in use at once. `sleeper`: returns the sleep of the loop with this name, `moved` what the loop
     calls at each step beside, and `forget` ends it. `learn_again` has `learn` called with the configuration in use, soon.
     `dealings`: whether each destination accepts metrics, by the operator's name of it, at any time.
+    `time_us`: the time that polls get now.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Couriers:
         latest: Callable[[], Iterable[Destination]] | None = None,
         learn_again: Callable[[], Awaitable[None]] = _nothing,
         client: Callable[[Destination], AbstractAsyncContextManager[WriteClient]] = DestinationClient,
+        time_us: Callable[[], int] = clocks.wall_us,
     ) -> None:
         self._buffer = buffer
         self._counters = counters
@@ -77,6 +80,7 @@ class Couriers:
         self._beside = tuple(beside)
         self._latest = latest or self._used
         self._client = client
+        self._time_us = time_us
         self._learn_again = learn_again
         self._heads = Heads(buffer)
         self._destinations: dict[str, Destination] = {}
@@ -149,6 +153,7 @@ class Couriers:
             client=self._client,
             sleep=self._sleeper(_loop(name)),
             moved=self._moved(_loop(name)),
+            time_us=self._time_us,
         )
 
     def reread_certificates(self) -> None:

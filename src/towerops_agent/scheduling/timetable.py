@@ -317,6 +317,7 @@ class Dating:
         wall_us_now = wall_us()
         self._clock = _Setting(wall_us_now - self._looked_us)
         self._api_ahead_us: int | None = None  # how far the API's clock is ahead of the steady one
+        self._api_by_us = 0  # and how far the wall clock was when that was heard
         self._is_heard = False
         self.on_heard: Callable[[], None] = lambda: None
         """Called with each answer of the API while the time is unsure."""
@@ -327,7 +328,8 @@ class Dating:
         """The API has answered, and the wall clock is so far ahead of its; None if it does not show its time."""
         self._is_heard = True
         if ahead_s is not None:
-            api_ahead_us = self._look() - round(ahead_s * 1_000_000)
+            self._api_by_us = self._look()
+            api_ahead_us = self._api_by_us - round(ahead_s * 1_000_000)
             # It shows whole seconds: the times of polls are not to move by that with each answer.
             if self._api_ahead_us is None or abs(api_ahead_us - self._api_ahead_us) > DATE_WITHIN_US:
                 self._api_ahead_us = api_ahead_us
@@ -353,6 +355,12 @@ class Dating:
         """The polls stored since the start have their time, and the time is no longer unsure."""
         self._is_settling, self.unsure_us = False, None
         self._release()
+
+    def time_us(self) -> int:
+        """The time that a poll gets which begins now, as far as it is known."""
+        ahead_us = self._look()
+        true_ahead_us = self._true_ahead_us(ahead_us)
+        return self._looked_us + (ahead_us if true_ahead_us is None else true_ahead_us)
 
     def take(self, poll: Poll) -> None:
         """Store a poll that has just ended, or keep it back."""
@@ -400,7 +408,11 @@ class Dating:
         api_us = self._api_ahead_us
         if api_us is None or self._looked_us + api_us < KNOWN_FROM_US:
             return ahead_us if is_set else None
-        return api_us if not is_set or (abs(ahead_us - api_us) > MOST_OFF_US and self._is_synced() is False) else ahead_us
+        if not is_set:
+            return api_us
+        if abs(ahead_us - api_us) <= MOST_OFF_US or abs(ahead_us - self._api_by_us) > MOST_OFF_US:
+            return ahead_us  # the clocks agree, or this one was set since: as if the API had not answered yet
+        return api_us if self._is_synced() is False else ahead_us
 
     def _hold(self, poll: Poll) -> None:
         if not self._is_settling and not self._is_unset:

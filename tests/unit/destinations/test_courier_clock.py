@@ -23,6 +23,8 @@ class Clocks:
 
     def __init__(self, remote: Remote) -> None:
         self.ours_s = self.theirs_s = 0.0
+        self.dated_s: float | None = None  # the same of the time that polls get; None: ours
+        self.shows_time = True
         self.bodies: list[bytes] = []
         self.remote = remote
         self.now_s = time.time()
@@ -44,6 +46,7 @@ class Clocks:
             jitter=lambda: 0.5,
             monotonic_s=lambda: self.now_s,
             now_us=lambda: round((self.now_s + self.ours_s) * 1e6),
+            time_us=lambda: round((self.now_s + (self.ours_s if self.dated_s is None else self.dated_s)) * 1e6),
         )
         self.pauses: list[float] = []
         self.on_pause = lambda seconds: None
@@ -60,8 +63,8 @@ class Clocks:
                 body = await reader.readexactly(int(length.split(b":")[1]))
                 if body != snappy(b""):
                     self.bodies.append(body)
-                date = formatdate(self.now_s + self.theirs_s, usegmt=True)
-                writer.write(f"HTTP/1.1 204 No Content\r\nDate: {date}\r\n\r\n".encode())
+                date = f"Date: {formatdate(self.now_s + self.theirs_s, usegmt=True)}\r\n" if self.shows_time else ""
+                writer.write(f"HTTP/1.1 204 No Content\r\n{date}\r\n".encode())
         except asyncio.IncompleteReadError:
             writer.close()
 
@@ -157,3 +160,28 @@ async def test_what_was_read_after_our_clock_was_set_hours_ahead_is_never_sent(c
     await clocks.run_until(lambda: clocks.pauses.count(SLOW_S) == 3)
     assert len(clocks.bodies) == 1
     assert "ahead of the destination's: set it" in clocks.remote.courier.availability.last_failure
+
+
+async def test_what_has_the_apis_time_is_not_of_the_future_though_our_clock_is_hours_behind(clocks):
+    """On a machine without NTP, for a receiver that does not show its time."""
+    clocks.ours_s, clocks.dated_s, clocks.shows_time = -HOURS_S, 0.0, False
+    clocks.poll(clocks.now_s)
+    await clocks.run_until(lambda: clocks.delivered + clocks.dropped)
+    assert (clocks.delivered, clocks.dropped) == (SENSORS, 0)
+
+
+async def test_what_has_the_apis_time_waits_for_a_receiver_whose_clock_is_hours_behind_as_ours(clocks):
+    """One on the same machine: nothing is lost until the clock is set."""
+    clocks.ours_s, clocks.dated_s, clocks.theirs_s = -HOURS_S, 0.0, -HOURS_S
+    clocks.poll(clocks.now_s)
+    said = []
+
+    def set_right(seconds):
+        if seconds == SLOW_S:
+            said.append(clocks.remote.courier.availability.last_failure)
+            clocks.ours_s = clocks.theirs_s = 0.0
+
+    clocks.on_pause = set_right
+    await clocks.run_until(lambda: clocks.delivered + clocks.dropped)
+    assert (clocks.delivered, clocks.dropped) == (SENSORS, 0)
+    assert said == [f"the API's clock, by which readings are dated, is {HOURS_S:.0f} s ahead of the destination's: set it"]

@@ -16,12 +16,13 @@ class Bench:
 
     def __init__(self, wrong_us=-NOW_US, is_synced=None):
         self.true_us, self.wrong_us, self.is_synced = NOW_US, wrong_us, is_synced
+        self.paused_us = 0
         self.stored, self.counters, self.heard = [], Counters(), []
         self.dating = Dating(
             self.stored.append,
             self.counters,
             wall_us=lambda: self.true_us + self.wrong_us,
-            steady_us=lambda: self.true_us - NOW_US + 77,
+            steady_us=lambda: self.true_us - NOW_US + 77 - self.paused_us,
             is_synced=lambda: self.is_synced,
             on_unset=lambda: self.heard.append("unset"),
             on_set=self.heard.append,
@@ -219,3 +220,19 @@ def test_whatever_sets_the_clock_polls_have_their_time_once_it_is_known(steps, w
 def poll_at(poll, started_at_us):
     """The poll as of another time."""
     return Poll(poll.layout, started_at_us, poll.values, poll.times, poll.metric_count)
+
+
+def test_a_clock_that_is_set_is_believed_until_the_api_answers_again():
+    """As that of a guest whose clocks its host had stand still for hours, and then set: what the API has shown is older."""
+    bench = Bench(wrong_us=0, is_synced=False)
+    bench.dating.heard(0.0)
+    bench.dating.settle()
+    bench.dating.settled()
+    began = [bench.poll()]
+    bench.true_us += 5 * HOUR_US
+    bench.paused_us = 5 * HOUR_US
+    began.append(bench.poll())
+    bench.wrong_us = 2 * HOUR_US
+    bench.dating.heard(bench.wrong_us / SECOND_US)
+    began.append(bench.poll())
+    assert [poll.started_at_us for poll in bench.stored] == began
