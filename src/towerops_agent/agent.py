@@ -11,6 +11,7 @@ from collections import ChainMap
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -35,7 +36,7 @@ from towerops_agent.polling.reading import Poller
 from towerops_agent.scheduling.echoes import Echoes
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster
-from towerops_agent.scheduling.settling import Settling
+from towerops_agent.scheduling.settling import API_WITHIN_S, Settling
 from towerops_agent.scheduling.states import ReachPoller
 from towerops_agent.scheduling.timetable import Dating
 from towerops_agent.settings import Settings
@@ -101,7 +102,8 @@ class Agent:
             on_unset=lambda: log.warning("clock is not set, readings wait for the time"),
             on_set=lambda polls: log.info("time is known, readings that waited for it are stored", polls=polls),
         )
-        self._settling = Settling(self._dating, self.buffer, now_us=wall_us)
+        patience_s = inf if settings.destinations is None else API_WITHIN_S  # without them there is nobody else to deliver to
+        self._settling = Settling(self._dating, self.buffer, now_us=wall_us, patience_s=patience_s)
         knows_accepts = asyncio.Event()
         self.upstream: Upstream
         if settings.site is None:

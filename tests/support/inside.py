@@ -16,9 +16,16 @@ from towerops_agent.settings import Settings
 
 
 @asynccontextmanager
-async def running(url: str, folder: Path) -> AsyncIterator[Agent]:
+async def running(url: str, folder: Path, destinations: Path | None = None) -> AsyncIterator[Agent]:
     """An agent in this process, which fetches its configuration when it is asked to. Its stop submits all that is pending."""
-    agent = Agent(Settings(api_url=url, token=Secret(TOKEN), database_path=folder / "agent.db", config_refresh_s=86_400))
+    settings = Settings(
+        api_url=url,
+        token=Secret(TOKEN),
+        database_path=folder / "agent.db",
+        config_refresh_s=86_400,
+        destinations=destinations,
+    )
+    agent = Agent(settings)
     stop = asyncio.Event()
     with patch("towerops_agent.agent.STOP_WITHIN_S", HANG_S):
         task = asyncio.create_task(agent.run(stop))

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from support.agent import TOKEN
+from support.hang import HANG_S
 from support.inside import polls_of, running
 from support.site import METRICS_A_POLL, site
 from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH
@@ -172,3 +173,35 @@ async def test_a_box_that_starts_hours_behind_delivers_what_it_read_as_of_when_i
         assert sandbox.store.duplicates() == {}
         with DatabaseReader(tmp_path / "agent.db") as reader:
             assert min(stored.poll.started_at_us for stored in reader.polls("d0", 0)) / 1e6 >= began_s - 60
+
+
+async def test_destinations_beside_an_api_that_is_away_get_what_is_read_though_nothing_keeps_the_clock_right(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr("towerops_agent.agent.is_synced", lambda: False)
+    monkeypatch.setattr("towerops_agent.agent.API_WITHIN_S", 0.0)
+    delivered = asyncio.Event()
+
+    async def answer(reader, writer):
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.lower().partition(b"content-length:")[2].split()[0])
+                if len(await reader.readexactly(length)) > 1:  # not the question for its time
+                    delivered.set()
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    async with site(1) as config, await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        destinations = tmp_path / "destinations.yaml"
+        destinations.write_text(f"destinations:\n  - name: p\n    remote_write: http://127.0.0.1:{port}/\n")
+        sandbox, proxy = Sandbox(config, TOKEN), Proxy()
+        async with sandbox.serve() as target, proxy.serve(target) as url:
+            async with running(url, tmp_path) as agent:
+                await polls_of(agent, "d0", 1)
+                while await agent.buffer.kept_config() is None:
+                    await agent.sync.fetch_once()
+            proxy.go_down()
+            async with running(url, tmp_path, destinations):
+                await asyncio.wait_for(delivered.wait(), HANG_S)

@@ -9,6 +9,7 @@ I/O: the buffer, the log. Microseconds since 1970 (`_us`).
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final
 
 import msgspec
@@ -23,20 +24,25 @@ from towerops_agent.scheduling.timetable import SET_US, Dating
 LOOK_EACH_S: Final = 10.0
 """How often to look whether NTP has set the clock, while the API does not answer."""
 
+API_WITHIN_S: Final = 900.0
+"""How long destinations beside the API wait for its answer: an uplink that comes with the power is there by then, and Prometheus
+takes nothing that is more than an hour older than its latest value."""
+
 log = structlog.get_logger()
 
 _mark_decoder = msgspec.msgpack.Decoder(tuple[int, int])
 
 
 class Settling:
-    """Inert until begun, then run. `now_us`: the wall clock."""
+    """Inert until begun, then run. `now_us`: the wall clock. `patience_s`: after which the clock is believed all the same."""
 
-    def __init__(self, dating: Dating, buffer: Buffer, *, now_us: Callable[[], int]) -> None:
+    def __init__(self, dating: Dating, buffer: Buffer, *, now_us: Callable[[], int], patience_s: float = inf) -> None:
         self.dating = dating
         self._buffer = buffer
         self.dated = asyncio.Event()
         """Set once polls have their time."""
         self._now_us = now_us
+        self._patience_s = patience_s
         self._first: int | None = None
         self._news = asyncio.Event()  # set with the next, for whoever waits by then
         self._why: Unavailable | None = None  # the API could not be asked, the last time
@@ -83,8 +89,13 @@ class Settling:
 
     async def run(self) -> None:
         """Wait until the time is known, and have polls moved to it. Runs for good, as loops do."""
+        now_s = asyncio.get_running_loop().time
+        until_s = now_s() + self._patience_s
         while not self.dated.is_set():
             if self.dating.can_settle:
+                await self.settle()
+            elif now_s() >= until_s:
+                log.warning("API has not answered, readings go to the destinations though the clock may be wrong")
                 await self.settle()
             else:
                 await self._look_later()

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from math import inf
 
 import pytest
 
@@ -45,7 +46,7 @@ class Machine:
 class Run:
     """One run of the agent, as far as the time is concerned. `began_us`: when its polls truly began."""
 
-    def __init__(self, machine: Machine, buffer: Buffer) -> None:
+    def __init__(self, machine: Machine, buffer: Buffer, patience_s: float = inf) -> None:
         self._machine = machine
         self.dating = Dating(
             buffer.add,
@@ -56,7 +57,7 @@ class Run:
             on_unset=lambda: None,
             on_set=lambda _polls: None,
         )
-        self.settling = Settling(self.dating, buffer, now_us=machine.wall_us)
+        self.settling = Settling(self.dating, buffer, now_us=machine.wall_us, patience_s=patience_s)
         self.began_us: list[int] = []
 
     def poll(self, layout: int) -> None:
@@ -172,3 +173,20 @@ async def test_a_stop_before_any_answer_waits_for_none(tmp_path, machine):
         why = await run.settling.over()
         assert why is not None
         assert "has not answered yet" in why.reason
+
+
+async def test_who_waits_for_an_api_that_is_away_believes_the_clock_in_the_end(tmp_path, machine):
+    """Else destinations beside it would get nothing on a machine without NTP, and in a day all would be lost."""
+    async with machine.buffer(tmp_path / "a.db") as buffer:
+        run = Run(machine, buffer, patience_s=0.0)
+        await run.settling.begin()
+        layout = await buffer.register(LAYOUT)
+        run.poll(layout)
+        run.settling.unheard(Unavailable("no connection"))
+        loop = asyncio.create_task(run.settling.run())
+        await run.settling.dated.wait()
+        run.dating.heard(machine.off_us / 1e6)
+        run.poll(layout)
+        first, second = run.began_us
+        assert await delivered_us(buffer) == [first + machine.off_us, second]
+        loop.cancel()
