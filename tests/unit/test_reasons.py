@@ -29,6 +29,7 @@ from towerops_agent.snmp.wire.message import ErrorStatus
 ALL = list(chain(Reason, Discard, Skip, Loss, Unsent, Stray))
 
 OF_ANOTHER_MEANING = {
+    ("api/client.py", "timeout"),  # httpcore2's name of what it is given
     ("buffer/database.py", "refused"),  # a table's name
     ("buffer/ids.py", "refused"),
     ("buffer/remains.py", "refused"),

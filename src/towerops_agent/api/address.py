@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 import httpcore2
 
 from towerops_agent.errors import SettingsError
-from towerops_agent.text import printable
+from towerops_agent.text import address, printable
 
 _AS_IT_IS: Final = "/%:@!$&'()*+,;=~[]|\\^"
 """Beside letters, digits and `-._`: what is sent as it is written. `%` among them, so what is escaped is not escaped again."""
@@ -33,6 +33,5 @@ def request_url(url: str) -> httpcore2.URL:
 
 def host_header(url: httpcore2.URL) -> str:
     """The URL's host as the header Host has it (RFC 9110 §7.2)."""
-    host = url.host.decode()
-    name = f"[{host}]" if ":" in host else host
-    return name if url.port in (None, {b"http": 80, b"https": 443}[url.scheme]) else f"{name}:{url.port}"
+    usual = {b"http": 80, b"https": 443}[url.scheme]
+    return address(url.host.decode(), url.port or usual).removesuffix(f":{usual}")

@@ -54,6 +54,7 @@ PLACES: Final = (
         "discovery",
         "memory",
         "status",
+        "time",
         "layouts",
     ),
     *("watchdog", "metrics", "group", "signals", "destinations"),

@@ -78,7 +78,7 @@ async def test_what_a_running_agent_says_of_itself_is_shown_as_it_is_now(databas
         vitals = Vitals(due_s={}, failing={}, devices=2)
         healthy = await asyncio.to_thread(site(database).overview)
     assert shown.tiles["api"].note == "metrics, for 1 min: the token is refused (401)"
-    assert shown.notes == ["The agent says: this machine's clock is 1 h ahead of the server's: readings carry a wrong time."]
+    assert shown.notes == ["The agent says: this machine's clock is 1 h ahead of the server's: have NTP set it."]
     assert (healthy.tiles["api"].figure, healthy.notes) == ("Works", [])
 
 
