@@ -139,6 +139,14 @@ async def test_the_configuration_works_for_as_long_as_it_does_though_the_clock_w
             assert seen.started_us <= time_us <= seen.written_us
 
 
+async def keep_configuration(url: str, folder: Path) -> None:
+    """Run the agent until it has what it needs for a start without the API."""
+    async with running(url, folder) as agent:
+        await polls_of(agent, "d0", 1)
+        while await agent.buffer.kept_config() is None:
+            await agent.sync.fetch_once()
+
+
 async def test_a_box_that_starts_hours_behind_delivers_what_it_read_as_of_when_it_read_it(
     tmp_path: Path, wall: WallClock, monkeypatch
 ):
@@ -147,10 +155,7 @@ async def test_a_box_that_starts_hours_behind_delivers_what_it_read_as_of_when_i
     async with site(1) as config:
         sandbox, proxy = Sandbox(config, TOKEN), Proxy()
         async with sandbox.serve() as target, proxy.serve(target) as url:
-            async with running(url, tmp_path) as agent:
-                await polls_of(agent, "d0", 1)
-                while await agent.buffer.kept_config() is None:
-                    await agent.sync.fetch_once()
+            await keep_configuration(url, tmp_path)
             began_s, known = time.clock_gettime(time.CLOCK_REALTIME), len(sandbox.store.readings("d0-s0"))
             wall.step_ns = -5 * HOUR_NS
             proxy.go_down()
@@ -198,10 +203,7 @@ async def test_destinations_beside_an_api_that_is_away_get_what_is_read_though_n
         destinations.write_text(f"destinations:\n  - name: p\n    remote_write: http://127.0.0.1:{port}/\n")
         sandbox, proxy = Sandbox(config, TOKEN), Proxy()
         async with sandbox.serve() as target, proxy.serve(target) as url:
-            async with running(url, tmp_path) as agent:
-                await polls_of(agent, "d0", 1)
-                while await agent.buffer.kept_config() is None:
-                    await agent.sync.fetch_once()
+            await keep_configuration(url, tmp_path)
             proxy.go_down()
             async with running(url, tmp_path, destinations):
                 await asyncio.wait_for(delivered.wait(), HANG_S)

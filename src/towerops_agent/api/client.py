@@ -73,11 +73,11 @@ KEEPALIVE_S = 45.0
 _UNPACKED_OCTETS: Final = 1 << 20
 """How much of a compressed body is unpacked at once: a few octets can stand for a gigabyte."""
 
-
 _ENCODINGS: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "compress", "x-compress", "zstd"})
 """What a body may be encoded by, whether it was asked for or not (IANA's registry of HTTP content codings)."""
 
 LOOK_AGAIN_S = 3_600.0
+"""How long a connection lasts at most: then the server's name is looked up again, and its certificate is seen."""
 
 
 class Expiries:
